@@ -1,0 +1,26 @@
+module "dns" {
+  source = "../.."
+
+  zone_name  = "identity.example.com"
+  comment    = "Sends callers of the identity API to the nearest healthy region."
+  account_id = "111122223333"
+
+  records = {
+    api = {
+      endpoints = {
+        us-east-1 = {
+          target       = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"
+          health_check = { host = "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com", path = "/health" }
+        }
+        eu-west-1 = {
+          target       = "f6g7h8i9j0.execute-api.eu-west-1.amazonaws.com"
+          health_check = { host = "f6g7h8i9j0.execute-api.eu-west-1.amazonaws.com", path = "/health" }
+        }
+      }
+    }
+  }
+
+  query_log = {
+    kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}

@@ -1,0 +1,116 @@
+locals {
+  access_log_bucket = var.access_log_bucket == null ? one(module.access_logs[*].name) : var.access_log_bucket.name
+}
+
+resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV_AWS_144:Replication to another region is a decision of the stack, made with the bucket_replication module
+  bucket        = var.name
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      kms_master_key_id = var.kms_key_arn
+      sse_algorithm     = "aws:kms"
+    }
+  }
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  versioning_configuration {
+    status = var.versioning ? "Enabled" : "Suspended"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  # Rules about old versions are only accepted once versioning is set.
+  bucket = aws_s3_bucket_versioning.this.id
+
+  # Unfinished uploads and superseded versions cost money and are seen by nobody: every bucket gets rid of them.
+  rule {
+    id     = "housekeeping"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = var.noncurrent_version_days
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.lifecycle_rules
+
+    content {
+      id     = rule.key
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value.prefix
+      }
+
+      dynamic "expiration" {
+        for_each = rule.value.expire_after_days[*]
+
+        content {
+          days = expiration.value
+        }
+      }
+
+      dynamic "transition" {
+        for_each = rule.value.transitions
+
+        content {
+          days          = transition.value.after_days
+          storage_class = transition.value.storage_class
+        }
+      }
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  target_bucket = local.access_log_bucket
+  target_prefix = "${var.name}/"
+}
+
+# The bucket's own access logs go here, unless the caller has a bucket for them already.
+module "access_logs" {
+  source = "./access_logs"
+  count  = var.access_log_bucket == null ? 1 : 0
+
+  account_id     = var.account_id
+  force_destroy  = var.force_destroy
+  name           = "${var.name}-logs"
+  retention_days = var.access_log_retention_days
+}
