@@ -1,0 +1,5 @@
+"""``python -m infra``: the command line."""
+
+from infra.cli import main
+
+main()
