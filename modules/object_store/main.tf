@@ -47,8 +47,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  # Rules about old versions are only accepted once versioning is set.
-  bucket = aws_s3_bucket_versioning.this.id
+  bucket = aws_s3_bucket.this.id
 
   # Unfinished uploads and superseded versions cost money and are seen by nobody: every bucket gets rid of them.
   rule {
@@ -95,6 +94,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       }
     }
   }
+
+  # Rules about superseded versions belong to a bucket that has them.
+  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 resource "aws_s3_bucket_logging" "this" {

@@ -52,7 +52,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  bucket = aws_s3_bucket_versioning.this.id
+  bucket = aws_s3_bucket.this.id
 
   rule {
     id     = "retention"
@@ -72,6 +72,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = 30
     }
   }
+
+  # Rules about superseded versions belong to a bucket that has them.
+  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 data "aws_iam_policy_document" "bucket" {
