@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 AWS_PROVIDER = {"source": "hashicorp/aws", "version": "5.100.0"}
 TERRAFORM_VERSION = ">= 1.11.0"
+STAND_IN = "object({ host = string, port = number, database = string, username = string })"
 
 
 class Ref(str):
@@ -305,7 +306,7 @@ class Stack:
         The password is ephemeral: it reaches the resources that need it and neither plan nor state.
         """
         self.stand_ins[name] = service
-        facts = self._cdk.TerraformVariable(self._scope, f"{name}_standin", type="any")
+        facts = self._cdk.TerraformVariable(self._scope, f"{name}_standin", type=STAND_IN)
         password = self._cdk.TerraformVariable(self._scope, f"{name}_standin_password", type="string", sensitive=True)
         password.add_override("ephemeral", True)
         facts.override_logical_id(f"{name}_standin")

@@ -1,0 +1,79 @@
+# Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help list plan deploy run destroy up down status logs doctor module docs bench lock \
+        test test-unit test-modules test-e2e scan lint fmt clean
+
+STACK ?=
+DATA ?=
+SERVICE ?=
+MODULE ?=
+PYTEST_ARGS ?=
+export DATA TARGET YES VERBOSE ALL
+
+ORRERY := ./orrery
+ENV := .orrery/envs
+TEST := $(ENV)/test/bin/python -P -m pytest
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+list: ## all forty stacks
+	@$(ORRERY) list
+plan: ## STACK=… (or ALL=1): what a deployment to AWS would change, without an account
+	@$(ORRERY) plan $(STACK)
+deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
+	@$(ORRERY) deploy "$(STACK)"
+run: ## STACK=… [DATA=file]: send data through the deployed stack
+	@$(ORRERY) run "$(STACK)"
+destroy: ## STACK=…: remove the stack and all that it holds
+	@$(ORRERY) destroy "$(STACK)"
+up: ## [SERVICE=…]: start the local cloud
+	@$(ORRERY) up $(SERVICE)
+down: ## [SERVICE=…]: stop the local cloud; its data stays
+	@$(ORRERY) down $(SERVICE)
+status: ## the services of the local cloud
+	@$(ORRERY) status
+logs: ## SERVICE=…: the end of a service's log
+	@$(ORRERY) logs "$(SERVICE)"
+doctor: ## what this machine lacks
+	@$(ORRERY) doctor
+module: ## [MODULE=…]: a module's variables and outputs
+	@$(ORRERY) module $(MODULE)
+docs: ## write the generated parts of the documentation
+	@$(ORRERY) docs
+
+test: ## everything: unit, modules, end to end
+	@$(MAKE) --no-print-directory test-unit test-modules test-e2e
+test-unit: ## fast tests, no services, no terraform
+	@$(ORRERY) env test >/dev/null
+	$(TEST) -m "not e2e and not terraform" -n 2 --cov --cov-report=term $(PYTEST_ARGS)
+test-modules: ## the Terraform modules: validations, examples, inventories
+	@$(ORRERY) env test >/dev/null
+	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
+test-e2e: ## stacks and services on a local cloud of their own
+	@$(ORRERY) env test >/dev/null
+	@$(ORRERY) env local >/dev/null
+	$(TEST) -m e2e $(PYTEST_ARGS)
+scan: ## checkov over modules, synthesised stacks and plans
+	@$(ORRERY) env scan >/dev/null
+	@$(ORRERY) scan
+lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
+	@$(ORRERY) env lint >/dev/null
+	$(ENV)/lint/bin/ruff check .
+	$(ENV)/lint/bin/ruff format --check .
+	$(ENV)/lint/bin/mypy
+	terraform fmt -check -recursive modules
+	$(ENV)/lint/bin/shellcheck orrery .ci/run
+	@$(ORRERY) docs --check
+fmt: ## format Python and Terraform
+	@$(ORRERY) env lint >/dev/null
+	$(ENV)/lint/bin/ruff check --fix .
+	$(ENV)/lint/bin/ruff format .
+	terraform fmt -recursive modules
+bench: ## measure the budgets and write docs/benchmarks.md
+	.venv/bin/python -P scripts/bench_loop.py
+lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
+	@$(ORRERY) lock
+clean: ## remove environments and caches; the local cloud's data and all states stay
+	rm -rf .venv .orrery/envs .orrery/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,290 @@
+"""The command line: one thin command per thing a user does. Everything heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.errors import OrreryError
+from infra.output import Ui
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help starts twice as fast
+    pretty_exceptions_enable=False,
+    help="Forty data platforms, each a stack that one command deploys to a local cloud or to AWS.",
+)
+
+StackArgument = Annotated[str, typer.Argument(help="14_blackhole, 14, blackhole, signals/00_aurora …")]
+TargetOption = Annotated[str, typer.Option(envvar="TARGET", help="local or aws")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar="VERBOSE", help="Show commands and details.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+YesOption = Annotated[bool, typer.Option("--yes", envvar="YES", help="Don't ask before data is destroyed.")]
+
+
+def _print_json(data: Any) -> None:
+    import json
+
+    print(json.dumps(data, indent=2, sort_keys=True, default=str))
+
+
+@app.command("list")
+def list_stacks(json: JsonOption = False) -> None:
+    """Show all forty stacks: what is built and what is to come."""
+    from dataclasses import asdict
+
+    from infra import catalog
+
+    stacks = catalog.load().values()
+    if json:
+        _print_json([asdict(info) for info in stacks])
+        return
+    rows = [[info.id, "built" if info.built else "to come", info.domain, info.level, info.summary] for info in stacks]
+    Ui().table(["stack", "", "domain", "level", "what it does"], rows)
+
+
+@app.command()
+def module(
+    name: Annotated[str, typer.Argument(help="A folder below modules/; none lists them.")] = "", json: JsonOption = False
+) -> None:
+    """Show a module's interface: variables, outputs, and what the local cloud does with it."""
+    from infra import modules
+
+    ui = Ui()
+    if not name:
+        found = [modules.load(each) for each in modules.names()]
+        ui.table(["module", "local", "what it is"], [[each.name, each.local, each.summary] for each in found])
+        return
+    interface = modules.load(name)
+    if json:
+        _print_json(modules.as_dict(interface))
+        return
+    ui.say(f"{interface.name}: {interface.summary} (local: {interface.local})")
+    rows = [[v.name, v.type, modules.show_default(v), v.description] for v in interface.variables.values()]
+    ui.table(["variable", "type", "default", "description"], rows)
+    ui.say()
+    ui.table(["output", "description"], [[o.name, o.description] for o in interface.outputs.values()])
+
+
+@app.command()
+def synth(stack: StackArgument, target: Annotated[str, typer.Option(help="offline or local")] = "offline") -> None:
+    """Print the Terraform configuration of a stack."""
+    from infra import catalog, deploy, targets
+    from infra import stack as stacks
+    from infra.paths import STATE
+
+    info = catalog.built(stack)
+    if target == "local":
+        with deploy.session(info, "local", Ui()) as at:
+            print((at.terraform.folder / "main.tf.json").read_text(), end="")
+        return
+    _print_json(stacks.create(info, targets.offline(), STATE / "stacks" / info.slug / "offline")[1])
+
+
+@app.command()
+def plan(
+    stack: Annotated[str, typer.Argument(help="A stack; with --all none.")] = "",
+    every: Annotated[bool, typer.Option("--all", envvar="ALL", help="All built stacks in one run.")] = False,
+    target: Annotated[str, typer.Option(envvar="TARGET", help="offline (AWS without an account), local, aws")] = "offline",
+    verbose: VerboseOption = False,
+) -> None:
+    """Show what a deployment would change; for AWS without an account unless TARGET says otherwise."""
+    from infra import catalog, targets
+    from infra import plan as plans
+
+    ui = Ui(verbose)
+    if every:
+        plans.plan_all(ui)
+        return
+    name = target if target == "offline" else targets.check_name(target)
+    plans.plan_stack(catalog.built(stack), name, ui)
+
+
+@app.command()
+def deploy(stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False) -> None:
+    """Deploy a stack, prove that it works, and say what to try next."""
+    from infra import catalog, targets
+    from infra import deploy as life
+
+    life.deploy(catalog.built(stack), targets.check_name(target), Ui(verbose), yes=yes)
+
+
+@app.command()
+def run(
+    stack: StackArgument,
+    data: Annotated[str, typer.Option(envvar="DATA", help="Your own file instead of generated data.")] = "",
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Send data through a deployed stack and print what happened."""
+    from infra import catalog, targets
+    from infra import deploy as life
+
+    path = Path(data).expanduser().resolve() if data else None
+    life.run(catalog.built(stack), targets.check_name(target), Ui(verbose), path)
+
+
+@app.command()
+def destroy(stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False) -> None:
+    """Remove a stack and everything that it holds."""
+    from infra import catalog, targets
+    from infra import deploy as life
+
+    life.destroy(catalog.built(stack), targets.check_name(target), Ui(verbose), yes=yes)
+
+
+@app.command()
+def up(services: Annotated[list[str] | None, typer.Argument(help="aws, postgres; none means all.")] = None) -> None:
+    """Start services of the local cloud."""
+    from infra import deploy as life
+
+    ui = Ui()
+    with ui.step("starting the local cloud") as show:
+        cloud = life.cloud()
+        names = services or [each.name for each in cloud.status()]
+        for name, endpoint in cloud.up(names, on_progress=show).items():
+            ui.say(f"{name}: {endpoint.url}")
+
+
+@app.command()
+def down(services: Annotated[list[str] | None, typer.Argument(help="aws, postgres; none means all.")] = None) -> None:
+    """Stop services of the local cloud; their data stays."""
+    from infra import deploy as life
+
+    life.cloud().down(services or None)
+    Ui().say("stopped; the data stays, the next deploy or `make up` brings it back")
+
+
+@app.command()
+def status(json: JsonOption = False) -> None:
+    """Show the services of the local cloud."""
+    from dataclasses import asdict
+
+    from infra import deploy as life
+
+    found = life.cloud().status()
+    if json:
+        _print_json([asdict(each) for each in found])
+        return
+    rows = []
+    for each in found:
+        where = each.endpoint.url if each.endpoint else ""
+        memory = f"{each.rss_mb:.0f} MB" if each.rss_mb else ""
+        since = f"{each.uptime_s:.0f} s" if each.uptime_s else ""
+        rows.append([each.name, each.state, each.pid or "", where, since, memory, each.log])
+    Ui().table(["service", "state", "pid", "endpoint", "up", "memory", "log"], rows)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="aws or postgres")],
+    lines: Annotated[int, typer.Option(help="How many lines from the end.")] = 100,
+) -> None:
+    """Show the end of a service's log."""
+    from collections import deque
+
+    from infra import deploy as life
+
+    path = life.cloud().log_path(service)
+    if not path.exists():
+        raise OrreryError(f"{service} has no log yet", next_step=f"start it: make up SERVICE={service}")
+    with path.open(errors="replace") as log:
+        for line in deque(log, maxlen=lines):
+            print(line, end="")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: what is missing, and what to do about it."""
+    from infra import deploy as life
+
+    ui = Ui()
+    checks = life.cloud().doctor()
+    for check in checks:
+        ui.say(f"{'ok    ' if check.ok else 'FAILED'}  {check.name}: {check.message}")
+        if not check.ok:
+            ui.say(f"        next: {check.next_step}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def region(
+    action: Annotated[str, typer.Argument(help="cut or restore")],
+    name: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
+) -> None:
+    """Cut a region of the local cloud off, or bring it back."""
+    from infra import deploy as life
+
+    cloud = life.cloud()
+    actions = {"cut": cloud.cut_region, "restore": cloud.restore_region}
+    if action not in actions:
+        raise OrreryError(f"there is no action {action!r}", next_step="use: ./orrery region cut|restore eu-west-1")
+    actions[action](name)
+    Ui().say(f"{name}: {'refuses connections' if action == 'cut' else 'answers again'}")
+
+
+@app.command()
+def bootstrap(region: Annotated[str, typer.Option(help="Home region of the stacks.")] = "us-east-1") -> None:
+    """Create the bucket for the Terraform states of the AWS account that you are logged in to."""
+    from infra import bootstrap as once
+    from infra import targets
+
+    once.bootstrap(targets.aws().account_id, region, Ui())
+
+
+@app.command()
+def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
+    """Write the generated parts of the documentation: the table of forty, the modules' interfaces."""
+    from infra import docs as generated
+    from infra.paths import ROOT
+
+    stale = generated.update(write=not check)
+    for file in stale:
+        Ui().say(f"{'stale' if check else 'written'}: {file.relative_to(ROOT)}")
+    if check and stale:
+        raise OrreryError(f"{len(stale)} generated parts are stale", next_step="run: make docs")
+
+
+@app.command()
+def env(name: Annotated[str, typer.Argument(help="A lock file in requirements/, such as test.")]) -> None:
+    """Make a Python environment and print its interpreter."""
+    from infra import envs
+
+    print(envs.ensure(name, say=Ui().note))
+
+
+def main() -> None:
+    """Run the command line; turn every failure into one line, a next step and an exit code."""
+    verbose = "--verbose" in sys.argv or "-v" in sys.argv or os.environ.get("VERBOSE", "") not in ("", "0")
+    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA"):
+        if os.environ.get(name) == "":
+            del os.environ[name]  # make passes unset variables as empty ones
+    try:
+        code = app(standalone_mode=False, prog_name="orrery")
+        sys.exit(code if isinstance(code, int) else 0)
+    except OrreryError as error:
+        print(f"error: {error.what}", file=sys.stderr)
+        if error.next_step:
+            print(f"next: {error.next_step}", file=sys.stderr)
+        if error.details and verbose:
+            print(f"\n{error.details}", file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        print("next: is the disk full or a folder not writable? make doctor", file=sys.stderr)
+        sys.exit(1)
+    except Exception as error:  # typer's own usage errors know how to show themselves
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))

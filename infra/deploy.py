@@ -1,0 +1,306 @@
+"""The life of a stack on a target: plan, deploy, run, destroy."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra import stack as stacks
+from infra import targets
+from infra.catalog import StackInfo
+from infra.errors import OrreryError
+from infra.live import Live
+from infra.output import Ui
+from infra.paths import ROOT, STATE
+from infra.stack import Stack
+from infra.targets import Target
+from infra.terraform import Plan, Terraform, type_of
+
+if TYPE_CHECKING:
+    from infra.local import Cloud
+
+SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
+
+
+@dataclass
+class Session:
+    """A stack, built for a target, with Terraform ready in its folder and the stack's lock held."""
+
+    stack: Stack
+    target: Target
+    terraform: Terraform
+    cloud: Cloud | None
+    ui: Ui
+
+    def live(self) -> Live:
+        """Return the deployed stack.
+
+        Raises
+        ------
+        OrreryError
+            It isn't deployed.
+        """
+        outputs = self.terraform.outputs()
+        if not outputs:
+            name = self.stack.info.id
+            raise OrreryError(f"{name} is not deployed on {self.target.name}", next_step=f"make deploy STACK={name}")
+        return Live(self.target, outputs, self.ui)
+
+
+def cloud() -> Cloud:
+    """Return the local cloud of this checkout."""
+    from infra.local import Cloud  # lazy: only the local target needs it
+
+    return Cloud(STATE)
+
+
+@contextmanager
+def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
+    """Open a stack for work: take its lock, start what it needs, build it, and initialise Terraform.
+
+    Parameters
+    ----------
+    info : StackInfo
+        Which stack.
+    target_name : str
+        local, aws or offline.
+    ui : Ui
+        Where to show progress.
+
+    Raises
+    ------
+    OrreryError
+        Another run works on the stack, a service doesn't start, the stack is broken.
+    """
+    folder = STATE / "stacks" / info.slug / target_name
+    with _lock(folder, info):
+        local = cloud() if target_name == "local" else None
+        target, variables = _target(target_name, info, local, ui), {}
+        with ui.step(f"building {info.id}"):
+            stack, configuration = stacks.create(info, target, folder)
+        if local:
+            variables = _stand_in_variables(stack, local)
+        terraform = Terraform(folder, {**target.environment, **variables}, ui, inherit_aws=target_name == "aws")
+        try:
+            terraform.write(configuration)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        terraform.init()
+        if terraform.recover():
+            ui.note("an earlier run could not save its state; it is back in its place")
+        yield Session(stack, target, terraform, local, ui)
+
+
+def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
+    """Deploy a stack: plan, show, ask where data would be lost, apply, prove that it works, say what to try.
+
+    Raises
+    ------
+    OrreryError
+        Something failed, a smoke check among it, or the user said no.
+    """
+    with session(info, target_name, ui) as at:
+        plan = at.terraform.plan()
+        show_plan(plan, info, target_name, ui)
+        _confirm(plan, yes)
+        if plan.changes:
+            at.terraform.apply(plan)
+        live = at.live()
+        _smoke(at.stack, live, ui)
+        ui.say()
+        ui.say(_ledger_line(at))
+        for name, value in sorted(live.outputs.items()):
+            shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            ui.say(f"  {name} = {shown}")
+        ui.say("Next:")
+        for line in at.stack.next_steps():
+            ui.say(f"  {line}")
+
+
+def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
+    """Send data through a deployed stack; see `Stack.run`.
+
+    Raises
+    ------
+    OrreryError
+        It isn't deployed, or there is no such file.
+    """
+    if data is not None and not data.is_file():
+        raise OrreryError(f"there is no file {data}", next_step="name a file: make run STACK=… DATA=path/to/file.csv")
+    with session(info, target_name, ui) as at:
+        at.stack.run(at.live(), data)
+
+
+def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
+    """Remove a stack and check that nothing of it is left in the local cloud.
+
+    Raises
+    ------
+    OrreryError
+        Something could not be removed, or is left.
+    """
+    with session(info, target_name, ui) as at:
+        plan = at.terraform.plan(destroy=True)
+        show_plan(plan, info, target_name, ui)
+        _confirm(plan, yes or at.target.disposable)
+        if plan.changes:
+            at.terraform.apply(plan)
+        if at.cloud:
+            for database in at.stack.stand_ins:
+                at.cloud.drop_database(_database(info, database))
+            left = at.cloud.leftovers(info.slug, list(at.stack.regions))
+            if left:
+                raise OrreryError(
+                    f"{len(left)} resources of {info.id} are left in the local cloud: {', '.join(left[:5])}",
+                    next_step="they are not in the state; `make down` with FORGET=1 empties the local cloud",
+                    details="\n".join(left),
+                )
+            ui.say(f"{info.id} is gone; nothing of it is left in the local cloud.")
+        else:
+            ui.say(f"{info.id} is gone.")
+
+
+def show_plan(plan: Plan, info: StackInfo, target_name: str, ui: Ui) -> None:
+    """Print a short summary of a plan: counts, and each change that isn't a creation."""
+    if not plan.changes:
+        ui.say(f"{info.id} on {target_name}: no change, everything is as it should be.")
+        return
+    counts = plan.counts
+    parts = [f"{counts[a]} to {a}" for a in ("create", "update", "replace", "delete") if counts[a]]
+    ui.say(f"{info.id} on {target_name}: {', '.join(parts)}.")
+    if ui.verbose or not counts["create"] == len(plan.changes):
+        shown = [c for c in plan.changes if ui.verbose or c.action != "create"]
+        for change in shown[: None if ui.verbose else 40]:
+            data = "  (holds data)" if change.loses_data else ""
+            ui.say(f"  {SIGNS[change.action]} {change.address}{data}")
+        if len(shown) > 40 and not ui.verbose:
+            ui.say(f"  … and {len(shown) - 40} more; --verbose shows all")
+
+
+def _confirm(plan: Plan, yes: bool) -> None:
+    """Ask before anything that holds data is destroyed or replaced."""
+    losing = [change for change in plan.changes if change.loses_data]
+    if not losing or yes:
+        return
+    import sys
+
+    names = ", ".join(change.address for change in losing[:3]) + (" …" if len(losing) > 3 else "")
+    if not sys.stdin.isatty():
+        raise OrreryError(
+            f"the plan destroys or replaces {len(losing)} resources that hold data: {names}",
+            next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
+        )
+    print(f"This destroys or replaces {len(losing)} resources that hold data.", file=sys.stderr)
+    if input("Type 'yes' to go on: ").strip() != "yes":
+        raise OrreryError("stopped; nothing was changed", next_step="change the stack, or say yes")
+
+
+def _smoke(stack: Stack, live: Live, ui: Ui) -> None:
+    """Run the stack's own checks, print each, and fail when one fails."""
+    failed: list[str] = []
+    with ui.step("checking that it works"):
+        for check in stack.smoke(live):
+            ui.say(f"  {'ok' if check.ok else 'FAILED'}  {check.name}{': ' + check.seen if check.seen else ''}")
+            if not check.ok:
+                failed.append(check.name)
+    if failed:
+        raise OrreryError(
+            f"deployed, but {len(failed)} smoke checks failed: {', '.join(failed)}",
+            next_step="make logs SERVICE=aws shows what the functions said; the deployment stays as it is",
+        )
+
+
+def _ledger_line(at: Session) -> str:
+    """Say how much of the stack really works on this target, and what only stands for it."""
+    resources = at.terraform.resources()
+    if not at.target.local:
+        return f"{len(resources)} resources in AWS account {at.target.account_id}."
+    executed_types = set(tomllib.loads((ROOT / "infra" / "ledger.toml").read_text())["executed"])
+    stand_in = tuple(f"module.{name}." for name in at.stack.stand_ins)
+    own = [address for address, _ in resources if not (stand_in and address.startswith(stand_in))]
+    executed = sum(type_of(address) in executed_types for address in own)
+    services, skipped = ", ".join(sorted(set(at.stack.stand_ins.values()))), ", ".join(at.stack.skipped)
+    parts = [
+        f"{executed} resources executed",
+        f"{len(own) - executed} accepted (control plane only)",
+        f"{len(at.stack.stand_ins)} modules stood in for{f' ({services})' if services else ''}",
+        f"{len(at.stack.skipped)} cloud-only{f' ({skipped})' if skipped else ''}",
+    ]
+    return "Local cloud: " + ", ".join(parts) + "."
+
+
+def _target(name: str, info: StackInfo, local: Cloud | None, ui: Ui) -> Target:
+    if name == "offline":
+        return targets.offline()
+    if local is None:
+        return targets.aws()
+    with ui.step("starting the local cloud") as show:
+        endpoints = local.up(list(info.services), on_progress=show)
+    return targets.local(local.aws_environment(), endpoints["aws"].region_urls)
+
+
+def _database(info: StackInfo, instance: str) -> str:
+    return f"{info.slug}_{instance}".replace("-", "_")
+
+
+def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
+    """Give each stand-in its own database in the local service, and hand its facts to Terraform."""
+    variables: dict[str, str] = {}
+    for instance, service in stack.stand_ins.items():
+        if service != "postgres":
+            raise OrreryError(f"no stand-in is known for service {service!r}", next_step="see infra/local")
+        database = local.provision_database(_database(stack.info, instance))
+        facts: Mapping[str, Any] = {
+            "host": database.host,
+            "port": database.port,
+            "database": database.database,
+            "username": database.user,
+        }
+        variables[f"TF_VAR_{instance}_standin"] = json.dumps(facts)
+        variables[f"TF_VAR_{instance}_standin_password"] = database.password
+    return variables
+
+
+@contextmanager
+def _lock(folder: Path, info: StackInfo) -> Iterator[None]:
+    """Hold a stack on a target. The kernel lets go of the lock when its holder dies, however it dies."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = open(folder / "lock", "a+")  # noqa: SIM115  # closed below, after the lock is let go
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            raise OrreryError(
+                f"another run works on {info.id} right now (process {holder})",
+                next_step="wait until it is done, then run the command again",
+                code=75,  # EX_TEMPFAIL of sysexits.h: try again later
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+    except OSError as error:
+        if error.errno not in (28, 30):  # ENOSPC, EROFS
+            raise
+        raise _cannot_write(folder, error) from error
+    finally:
+        handle.close()
+
+
+def _cannot_write(folder: Path, error: OSError) -> OrreryError:
+    return OrreryError(
+        f"cannot write to {folder}: {error.strerror}",
+        next_step="free some disk space or make the folder writable, then run the command again; nothing was changed",
+    )

@@ -1,0 +1,60 @@
+"""Keeps the generated parts of the documentation true: text between ``BEGIN`` and ``END`` markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from infra import catalog, modules
+from infra.errors import OrreryError
+from infra.paths import MODULES, ROOT
+
+
+def replace_between(text: str, name: str, content: str) -> str:
+    """Put content between ``<!-- BEGIN name -->`` and ``<!-- END name -->``.
+
+    Raises
+    ------
+    ValueError
+        The markers are not there exactly once.
+    """
+    pattern = re.compile(rf"(<!-- BEGIN {re.escape(name)} -->\n).*?(<!-- END {re.escape(name)} -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise ValueError(f"the markers of {name!r} are missing or doubled")
+    return pattern.sub(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
+
+
+def generated() -> list[tuple[Path, str, Callable[[], str]]]:
+    """Return each generated part: its file, its marker, and what writes it."""
+    parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]
+    for name in modules.names():
+        parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
+    return parts
+
+
+def update(*, write: bool) -> list[Path]:
+    """Bring the generated parts up to date; return the files that were stale.
+
+    Parameters
+    ----------
+    write : bool
+        False only looks.
+
+    Raises
+    ------
+    OrreryError
+        A file lacks its markers.
+    """
+    stale: list[Path] = []
+    for file, marker, produce in generated():
+        text = file.read_text()
+        try:
+            wanted = replace_between(text, marker, produce())
+        except ValueError as error:
+            raise OrreryError(f"{file.relative_to(ROOT)}: {error}", next_step="put the markers back") from error
+        if wanted != text:
+            stale.append(file)
+            if write:
+                file.write_text(wanted)
+    return stale

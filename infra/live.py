@@ -1,0 +1,115 @@
+"""A deployed stack, as smoke checks and runs see it: its outputs, AWS clients for its regions, and patience."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from infra.errors import OrreryError
+from infra.output import Ui
+from infra.targets import Target
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one smoke check: what was tried, whether it worked, what was seen."""
+
+    name: str
+    ok: bool
+    seen: str = ""
+
+
+@dataclass(frozen=True)
+class Response:
+    """The answer of an HTTP API: status code, headers in lower case, body as text."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+class Live:
+    """What a stack can do with its own deployment.
+
+    Parameters
+    ----------
+    target : Target
+        Where it is deployed.
+    outputs : mapping
+        The stack's outputs by name.
+    ui : Ui
+        Where to print.
+    """
+
+    def __init__(self, target: Target, outputs: Mapping[str, Any], ui: Ui) -> None:
+        self.target, self.outputs, self.ui = target, outputs, ui
+
+    def client(self, service: str, region: str) -> Any:
+        """Return a boto3 client for a service in a region, pointed at the target."""
+        import boto3  # lazy: starting it takes longer than most commands
+        from botocore.config import Config
+
+        config = Config(retries={"max_attempts": 2}, connect_timeout=5, read_timeout=120)
+        if self.target.local:
+            config = config.merge(Config(s3={"addressing_style": "path"}))
+        return boto3.client(service, config=config, **self.target.client_settings(region))
+
+    def http(
+        self, method: str, url: str, region: str, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Send one request to an HTTP API of the stack.
+
+        On the local cloud the request goes to the region's own port and names the API in its Host header, because
+        the API's public name resolves nowhere.
+        """
+        import http.client
+        from urllib.parse import urlsplit
+
+        public = urlsplit(url)
+        there = urlsplit(self.target.region_urls[region]) if self.target.local else public
+        kind = http.client.HTTPConnection if self.target.local else http.client.HTTPSConnection
+        connection = kind(there.hostname or "", there.port, timeout=30)
+        path = public.path or "/"
+        try:
+            send = {"Host": public.netloc, "Content-Type": "application/json", **(headers or {})}
+            connection.request(method, path + (f"?{public.query}" if public.query else ""), body, send)
+            answer = connection.getresponse()
+            received = {key.lower(): value for key, value in answer.getheaders()}
+            return Response(answer.status, received, answer.read().decode())
+        finally:
+            connection.close()
+
+    def wait(self, what: str, condition: Callable[[], T | None], timeout_s: float = 60.0) -> T:
+        """Wait until a condition gives a value, and return it.
+
+        Parameters
+        ----------
+        what : str
+            What is waited for, as the error would name it.
+        condition : callable
+            Returns None (or False) as long as it isn't so.
+        timeout_s : float
+            How long to wait, in seconds.
+
+        Raises
+        ------
+        OrreryError
+            It did not become so in time.
+        """
+        deadline, pause = time.monotonic() + timeout_s, 0.05
+        with self.ui.step(f"waiting for {what}"):
+            while True:
+                value = condition()
+                if value is not None and value is not False:
+                    return value
+                if time.monotonic() > deadline:
+                    raise OrreryError(
+                        f"waited {timeout_s:.0f} s in vain for {what}",
+                        next_step="make status shows the services, make logs SERVICE=aws what they said",
+                    )
+                time.sleep(pause)
+                pause = min(pause * 1.5, 1.0)

