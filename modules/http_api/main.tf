@@ -34,7 +34,7 @@ resource "aws_apigatewayv2_route" "this" {
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = each.key
   target             = "integrations/${aws_apigatewayv2_integration.this[each.key].id}"
-  authorization_type = var.authorization
+  authorization_type = each.value.public ? "NONE" : var.authorization
 }
 
 resource "aws_apigatewayv2_stage" "this" {

@@ -59,10 +59,11 @@ variable "name" {
 }
 
 variable "routes" {
-  description = "Which function answers which route: `{ \"GET /users/{id}\" = { function_arn = …, function_name = … } }`. `ANY /path`, `{proxy+}` and `$default` work too."
+  description = "Which function answers which route: `{ \"GET /users/{id}\" = { function_arn = …, function_name = … } }`. `ANY /path`, `{proxy+}` and `$default` work too. `public` opens one route to callers without credentials, as health checks are."
   type = map(object({
     function_arn  = string
     function_name = string
+    public        = optional(bool, false)
   }))
   nullable = false
 
