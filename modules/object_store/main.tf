@@ -1,5 +1,6 @@
 locals {
-  access_log_bucket = var.access_log_bucket == null ? one(module.access_logs[*].name) : var.access_log_bucket.name
+  # By index: `module.access_logs[*]` would wait for all of that module, also for the minute that S3's lifecycle rules take.
+  access_log_bucket = var.access_log_bucket == null ? module.access_logs[0].name : var.access_log_bucket.name
 }
 
 resource "aws_s3_bucket" "this" {
