@@ -1,3 +1,14 @@
+variable "account_id" {
+  description = "Account that the queue is made in. Null takes the account of `kms_key_arn`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account_id == null || can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
 variable "allowed_publishers" {
   description = "AWS services that may send to the queue, each bound to the one resource it sends for. `service` is the short principal: `sns`, `s3`, `events`."
   type = list(object({
