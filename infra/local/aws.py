@@ -51,8 +51,9 @@ class Aws:
         write_private(self.data / "settings.json", json.dumps(settings, indent=1))
 
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
-        """Return the gateway's process; changed code or another first emulator make it a new one."""
-        build = hashlib.sha256(GATEWAY.read_bytes()).hexdigest()[:12]
+        """Return the gateway's process; changed code, ports or another first emulator make it a new one."""
+        told = json.dumps(dict(ports), sort_keys=True).encode()
+        build = hashlib.sha256(GATEWAY.read_bytes() + told).hexdigest()[:12]
         return Program(
             command=[str(python), "-P", str(GATEWAY), str(self.data / "settings.json")],
             environment={

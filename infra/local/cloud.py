@@ -23,7 +23,6 @@ from infra.local.service import (
     Service,
     ServiceStatus,
     State,
-    free_port,
     is_free,
     write_private,
 )
@@ -93,7 +92,7 @@ class Cloud:
                     if not self._is_up(one, pythons[one.environment]):
                         waiting.append(one)
                         self._start(one, pythons[one.environment], say)
-                self._wait(list(waiting), waiting, say)
+                self._wait(waiting, pythons, say)
             except BaseException:
                 self._give_up(waiting)
                 raise
@@ -239,7 +238,9 @@ class Cloud:
         say(f"starting {one.name}")
         if not self.supervisor.is_running():
             self.supervisor.start(python)
-        ports = self._assign_ports(one, say)
+        self._start_on(self._assign_ports(one, say), one, python, say)
+
+    def _start_on(self, ports: dict[str, int], one: Service, python: Path, say: Say) -> None:
         one.prepare(python, ports, say)
         program: Program = one.program(python, ports)
         if self.supervisor.is_current(one.name, program):
@@ -259,16 +260,21 @@ class Cloud:
             time.sleep(0.1)
         return False
 
-    def _wait(self, services: list[Service], waiting: list[Service], say: Say) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while services:
-            one = services[0]
-            problem = one.problem(self._ports(one.name))
-            info = self.supervisor.info(one.name)
+    def _wait(self, waiting: list[Service], pythons: dict[str, Path], say: Say) -> None:
+        """Wait until all are healthy, and take each that is off the list."""
+        deadline, moved = time.monotonic() + START_TIMEOUT_S, set()
+        while waiting:
+            one = waiting[0]
+            ports = self._ports(one.name)
+            problem, info = one.problem(ports), self.supervisor.info(one.name)
             if not problem and info and info.state in ("RUNNING", "STARTING"):
                 waiting.remove(one)
-                services.pop(0)
                 say(f"{one.name} is ready")
+                continue
+            dead = info is not None and info.state in ("BACKOFF", "FATAL")
+            if dead and one.name not in moved and not all(map(is_free, ports.values())):
+                moved.add(one.name)  # somebody took a port while the service was down
+                self._start_on(self._assign_ports(one, say), one, pythons[one.environment], say)
                 continue
             if info is None or info.state == "FATAL" or time.monotonic() > deadline:
                 raise OrreryError(
@@ -355,7 +361,8 @@ class Cloud:
         ports: dict[str, int] = {}
         for label, usual in one.preferred_ports.items():
             wanted = [explicit] if label == "main" and explicit else [old.get(label, usual), usual]
-            for port in (*wanted, *(free_port() for _ in range(20))):
+            # A fallback is not left to the kernel: its ports come and go with everybody's outgoing connections.
+            for port in (*wanted, *(usual + 100 * step for step in range(1, 100))):
                 ours = own and old.get(label) == port
                 if port not in taken and (ours or is_free(port)):
                     ports[label] = port

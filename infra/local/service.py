@@ -148,9 +148,3 @@ def is_free(port: int) -> bool:
             return False
     return True
 
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

