@@ -17,8 +17,6 @@ resource "aws_secretsmanager_secret" "this" {
 
 # Drawn anew at every plan, kept nowhere, and written only when `value_version` changes.
 ephemeral "aws_secretsmanager_random_password" "this" {
-  count = var.generate == null ? 0 : 1
-
   exclude_characters  = var.generate.exclude_characters
   exclude_punctuation = !var.generate.punctuation
   # The length is the same in every case. Until the secret exists its ARN is unknown, and so is the length: a plan that
@@ -27,15 +25,13 @@ ephemeral "aws_secretsmanager_random_password" "this" {
 }
 
 locals {
-  generated = one(ephemeral.aws_secretsmanager_random_password.this[*].random_password)
-  value = var.generate == null ? var.value : (
-    var.generate.json_key == null ? local.generated : jsonencode(merge(var.generate.json_fields, { (coalesce(var.generate.json_key, "-")) = local.generated }))
-  )
+  drawn     = ephemeral.aws_secretsmanager_random_password.this.random_password
+  generated = var.generate.json_key == null ? local.drawn : jsonencode(merge(var.generate.json_fields, { (coalesce(var.generate.json_key, "-")) = local.drawn }))
 }
 
 resource "aws_secretsmanager_secret_version" "this" {
   secret_id                = aws_secretsmanager_secret.this.id
-  secret_string_wo         = local.value
+  secret_string_wo         = var.value == null ? local.generated : var.value
   secret_string_wo_version = var.value_version
 }
 

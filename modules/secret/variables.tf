@@ -10,7 +10,7 @@ variable "description" {
 }
 
 variable "generate" {
-  description = "Have Secrets Manager draw the value: plain, or as `json_key` of a JSON object beside `json_fields`. Null takes `value`."
+  description = "How Secrets Manager draws the value: plain, or as `json_key` of a JSON object beside `json_fields`. Without effect when `value` is given."
   type = object({
     exclude_characters = optional(string, "\"'/\\@")
     json_fields        = optional(map(string), {})
@@ -18,15 +18,16 @@ variable "generate" {
     length             = optional(number, 32)
     punctuation        = optional(bool, true)
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
-    condition     = var.generate == null ? true : var.generate.length >= 16 && var.generate.length <= 4096
+    condition     = var.generate.length >= 16 && var.generate.length <= 4096
     error_message = "generate.length must be between 16 and 4096."
   }
 
   validation {
-    condition     = var.generate == null ? true : var.generate.json_key != null || length(var.generate.json_fields) == 0
+    condition     = var.generate.json_key != null || length(var.generate.json_fields) == 0
     error_message = "generate.json_fields needs generate.json_key, the field that takes the drawn value."
   }
 }
@@ -92,15 +93,15 @@ variable "rotation" {
 }
 
 variable "value" {
-  description = "The value, where `generate` is null. Never kept in plan or state; written when `value_version` changes."
+  description = "The value, instead of a drawn one. Never kept in plan or state; written when `value_version` changes."
   type        = string
   default     = null
   ephemeral   = true
   sensitive   = true
 
   validation {
-    condition     = (var.value == null) != (var.generate == null)
-    error_message = "Give either value or generate, not both and not neither."
+    condition     = try(length(var.value) > 0, true)
+    error_message = "value must not be empty."
   }
 }
 
