@@ -1,3 +1,5 @@
+# Events that fail for good, each with the reason: the record of an on_failure destination ({"requestContext", "requestPayload",
+# "responsePayload"}), which says more than the bare event that a function's own dead_letter_config would keep.
 resource "aws_sqs_queue" "dead_letter" {
   count = var.dead_letter ? 1 : 0
 
@@ -18,4 +20,23 @@ resource "aws_sqs_queue" "dead_letter" {
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
+}
+
+data "aws_iam_policy_document" "dead_letter" {
+  count = var.dead_letter ? 1 : 0
+
+  statement {
+    sid       = "KeepFailedEvents"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.dead_letter[0].arn]
+  }
+}
+
+# Apart from the grants, so that the function is made while the queue still is.
+resource "aws_iam_role_policy" "dead_letter" {
+  count = var.dead_letter ? 1 : 0
+
+  name   = "dead-letter"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.dead_letter[0].json
 }

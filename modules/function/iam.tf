@@ -1,3 +1,14 @@
+locals {
+  network_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+}
+
 data "aws_iam_policy_document" "assume" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -41,16 +52,6 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
-    for_each = var.dead_letter ? [1] : []
-
-    content {
-      sid       = "KeepFailedEvents"
-      actions   = ["sqs:SendMessage"]
-      resources = [aws_sqs_queue.dead_letter[0].arn]
-    }
-  }
-
-  dynamic "statement" {
     for_each = var.grants
 
     content {
@@ -73,15 +74,8 @@ data "aws_iam_policy_document" "network" {
   count = local.in_vpc ? 1 : 0
 
   statement {
-    sid = "AttachToVpc"
-    actions = [
-      "ec2:AssignPrivateIpAddresses",
-      "ec2:CreateNetworkInterface",
-      "ec2:DeleteNetworkInterface",
-      "ec2:DescribeNetworkInterfaces",
-      "ec2:DescribeSubnets",
-      "ec2:UnassignPrivateIpAddresses",
-    ]
+    sid       = "AttachToVpc"
+    actions   = local.network_actions
     resources = ["*"]
   }
 }
@@ -95,34 +89,20 @@ resource "aws_iam_role_policy" "network" {
 }
 
 # The interfaces are made by the Lambda service with this role; the code that runs under the same role has no business there.
-data "aws_iam_policy_document" "code_off_network" {
-  count = local.in_vpc ? 1 : 0
-
-  statement {
-    sid    = "DenyCodeNetworkChanges"
-    effect = "Deny"
-    actions = [
-      "ec2:AssignPrivateIpAddresses",
-      "ec2:CreateNetworkInterface",
-      "ec2:DeleteNetworkInterface",
-      "ec2:DescribeNetworkInterfaces",
-      "ec2:DescribeSubnets",
-      "ec2:UnassignPrivateIpAddresses",
-    ]
-    resources = ["*"]
-
-    condition {
-      test     = "ArnEquals"
-      variable = "lambda:SourceFunctionArn"
-      values   = [aws_lambda_function.this.arn]
-    }
-  }
-}
-
 resource "aws_iam_role_policy" "code_off_network" {
   count = local.in_vpc ? 1 : 0
 
-  name   = "code-off-network"
-  role   = aws_iam_role.this.id
-  policy = data.aws_iam_policy_document.code_off_network[0].json
+  name = "code-off-network"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "DenyCodeNetworkChanges"
+      Effect    = "Deny"
+      Action    = local.network_actions
+      Resource  = "*"
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = aws_lambda_function.this.arn } }
+    }]
+  })
 }

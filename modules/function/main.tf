@@ -23,6 +23,7 @@ resource "aws_s3_object" "package" {
 
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_272:Signing needs a signing profile that belongs to the account's release pipeline; the package is pinned by its SHA-256 instead.
+  #checkov:skip=CKV_AWS_116:Failed events go to the dead-letter queue by event_invoke_config's on_failure, which adds the reason to the event.
   #checkov:skip=CKV_AWS_117:A function that calls only AWS APIs is no safer inside a VPC; subnet_ids puts one there when it needs a private endpoint.
   function_name = var.name
   description   = var.description
@@ -37,15 +38,20 @@ resource "aws_lambda_function" "this" {
   runtime          = var.runtime
   architectures    = [var.architecture]
   layers           = var.layers
-  skip_destroy     = false
   memory_size      = var.memory_mb
   timeout          = var.timeout_s
-  kms_key_arn      = var.kms_key_arn
+
+  # Lambda doesn't keep the key of an environment that is empty.
+  kms_key_arn = length(var.environment) > 0 ? var.kms_key_arn : null
 
   reserved_concurrent_executions = var.reserved_concurrency
 
-  environment {
-    variables = var.environment
+  dynamic "environment" {
+    for_each = length(var.environment) > 0 ? [1] : []
+
+    content {
+      variables = var.environment
+    }
   }
 
   ephemeral_storage {
@@ -61,14 +67,6 @@ resource "aws_lambda_function" "this" {
     mode = var.tracing ? "Active" : "PassThrough"
   }
 
-  dynamic "dead_letter_config" {
-    for_each = var.dead_letter ? [1] : []
-
-    content {
-      target_arn = aws_sqs_queue.dead_letter[0].arn
-    }
-  }
-
   dynamic "vpc_config" {
     for_each = local.in_vpc ? [1] : []
 
@@ -78,7 +76,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Lambda tries the role (network interfaces, dead-letter queue) while it creates the function.
+  # Lambda tries the role while it creates the function.
   depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.network]
 }
 
@@ -86,6 +84,18 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = aws_lambda_function.this.function_name
   maximum_event_age_in_seconds = var.async_max_age_s
   maximum_retry_attempts       = var.async_retries
+
+  dynamic "destination_config" {
+    for_each = var.dead_letter ? [1] : []
+
+    content {
+      on_failure {
+        destination = aws_sqs_queue.dead_letter[0].arn
+      }
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.dead_letter]
 }
 
 resource "aws_lambda_permission" "this" {
