@@ -1,14 +1,15 @@
 """The checkpoint of a file pipeline: which contents are done, and which deliveries brought them.
 
-A content is known by its SHA-256, so the same file under another name is not loaded again; a delivery by bucket, key and
-ETag, so that it is not even read again. Both are written in the transaction that loads the rows: they are true together or
-not at all.
+A content is known by its SHA-256, so the same file under another name is not loaded again; a delivery by bucket,
+key, ETag and time, so that it is not even read again. Both are written in the transaction that loads the rows: they
+are true together or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
@@ -48,15 +49,17 @@ class Ledger:
     def by_delivery(self, delivery: Delivery) -> Entry | None:
         """Return what this delivery brought, when it is done."""
         return self._entry(
-            sql.SQL("JOIN {} d USING (file_id) WHERE (d.bucket, d.key, d.etag) = (%s, %s, %s)").format(self._deliveries),
-            (delivery.bucket, delivery.key, delivery.etag),
+            sql.SQL(
+                "JOIN {} d USING (file_id) WHERE (d.bucket, d.key, d.etag, d.modified_at) = (%s, %s, %s, %s)"
+            ).format(self._deliveries),
+            (delivery.bucket, delivery.key, delivery.etag, delivery.modified_at),
         )
 
     def by_content(self, content_hash: str) -> Entry | None:
         """Return what is known about this content."""
         return self._entry(sql.SQL("WHERE content_hash = %s"), (content_hash,))
 
-    def _entry(self, where: sql.Composable, values: tuple[str, ...]) -> Entry | None:
+    def _entry(self, where: sql.Composable, values: tuple[Any, ...]) -> Entry | None:
         query = sql.SQL(
             "SELECT file_id, content_hash, status, error_code, read, loaded, updated, duplicate, quarantined FROM {} f "
         ).format(self._files)
@@ -110,25 +113,32 @@ class Ledger:
             ),
             columns,
         )
-        self.record_delivery(file_id, delivery)
+        self.record_delivery(file_id, delivery, status)
 
-    def record_delivery(self, file_id: int, delivery: Delivery) -> None:
-        """Write that a known content was delivered (once more)."""
+    def record_delivery(self, file_id: int, delivery: Delivery, outcome: str) -> None:
+        """Write what a delivery came to: ``loaded``, ``rejected``, or ``already_`` one of them."""
         self._connection.execute(
             sql.SQL(
-                "INSERT INTO {} (bucket, key, etag, file_id, modified_at) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+                "INSERT INTO {} (bucket, key, etag, modified_at, file_id, outcome)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
             ).format(self._deliveries),
-            (delivery.bucket, delivery.key, delivery.etag, file_id, delivery.modified_at),
+            (delivery.bucket, delivery.key, delivery.etag, delivery.modified_at, file_id, outcome),
         )
 
-    def unknown(self, bucket: str, objects: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return those of ``(key, etag)`` that no finished delivery accounts for."""
-        wanted = list(objects)
-        rows = self._connection.execute(
+    def unknown(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Return those that are not done, oldest first: a later delivered correction must come later."""
+        wanted = sorted(deliveries, key=lambda delivery: (delivery.modified_at, delivery.key))
+        done = self._connection.execute(
             sql.SQL(
-                "SELECT o.key, o.etag FROM unnest(%s::text[], %s::text[]) AS o (key, etag) WHERE NOT EXISTS ("
-                "SELECT FROM {} d WHERE (d.bucket, d.key, d.etag) = (%s, o.key, o.etag))"
+                "SELECT bucket, key, etag, modified_at FROM {} JOIN unnest(%s::text[], %s::text[], %s::text[],"
+                " %s::timestamptz[]) AS o (bucket, key, etag, modified_at) USING (bucket, key, etag, modified_at)"
             ).format(self._deliveries),
-            ([key for key, _ in wanted], [etag for _, etag in wanted], bucket),
+            (
+                [delivery.bucket for delivery in wanted],
+                [delivery.key for delivery in wanted],
+                [delivery.etag for delivery in wanted],
+                [delivery.modified_at for delivery in wanted],
+            ),
         )
-        return {(key, etag) for key, etag in rows}
+        known = set(done.fetchall())
+        return [one for one in wanted if (one.bucket, one.key, one.etag, one.modified_at) not in known]

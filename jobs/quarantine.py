@@ -54,7 +54,9 @@ class S3Quarantine:
     def put_file(self, content_hash: str, delivery: Delivery) -> str:
         """Copy the object inside S3. The original stays where it was delivered: landing is never rewritten."""
         key = f"{self._prefix}files/{content_hash}/{delivery.key.rsplit('/', 1)[-1]}"
-        self._s3.copy({"Bucket": delivery.bucket, "Key": delivery.key}, self._bucket, key)
+        source = {"Bucket": delivery.bucket, "Key": delivery.key}
+        # Without its tags: reading those would need one more permission.
+        self._s3.copy(source, self._bucket, key, ExtraArgs={"TaggingDirective": "REPLACE"})
         return key
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,8 @@ class Delivery:
     size : int
         Bytes as stored.
     modified_at : datetime
-        When it was delivered. Of two files that disagree about a row, the later delivered one is right.
+        When it was delivered, in whole seconds (S3 tells no more). Of two files that disagree about a row, the later
+        delivered one is right.
     """
 
     bucket: str
@@ -58,7 +59,7 @@ class Delivery:
     @property
     def identity(self) -> str:
         """One string for all that tells this delivery from others."""
-        return "\n".join((self.bucket, self.key, self.etag))
+        return "\n".join((self.bucket, self.key, self.etag, self.modified_at.isoformat()))
 
 
 class Content:
@@ -164,9 +165,20 @@ def open_object(s3: Any, bucket: str, key: str) -> tuple[Delivery, Iterator[byte
         key=key,
         etag=answer["ETag"].strip('"'),
         size=int(answer["ContentLength"]),
-        modified_at=answer["LastModified"],
+        modified_at=answer["LastModified"].replace(microsecond=0),
     )
     return delivery, answer["Body"].iter_chunks(CHUNK)
+
+
+def listed_object(bucket: str, entry: Mapping[str, Any]) -> Delivery:
+    """Return the delivery that an entry of ``list_objects_v2`` stands for: the same as ``open_object`` would."""
+    return Delivery(
+        bucket=bucket,
+        key=entry["Key"],
+        etag=entry["ETag"].strip('"'),
+        size=int(entry["Size"]),
+        modified_at=entry["LastModified"].replace(microsecond=0),
+    )
 
 
 def open_path(path: Path) -> tuple[Delivery, Iterator[bytes]]:
@@ -177,7 +189,7 @@ def open_path(path: Path) -> tuple[Delivery, Iterator[bytes]]:
         key=str(path.resolve()),
         etag=f"{facts.st_size:x}-{facts.st_mtime_ns:x}",
         size=facts.st_size,
-        modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
+        modified_at=datetime.fromtimestamp(int(facts.st_mtime), UTC),
     )
     return delivery, _read(path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -15,7 +14,8 @@ from jobs.database import Connection, DatabaseSettings, connect_with_secret
 from jobs.ledger import Ledger
 from jobs.metrics import emit, log
 from jobs.quarantine import S3Quarantine
-from jobs.source import Limits, open_object
+from jobs.source import Delivery, Limits, listed_object, open_object
+from meteor import report
 from meteor.load import SCHEMA, Result, load, prepare
 
 MARGIN_MS = 60_000
@@ -58,14 +58,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event : dict
-        S3 notifications (``Records``), or ``{"sweep": true}`` from the schedule.
+        S3 notifications (``Records``), ``{"sweep": true}`` from the schedule, or ``{"report": "<key>"}`` from whoever
+        wants to know what became of a file and can't reach the database.
     context : LambdaContext
         For the time that is left.
 
     Returns
     -------
     dict
-        ``files`` (one result each), ``totals`` (their balance), ``ignored`` and ``remaining`` keys.
+        ``files`` (one result each), ``totals`` (their balance), ``ignored`` and ``remaining`` keys; for a report
+        ``file`` (None while it is not done), ``totals``, ``companies``, ``quarantine``.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         When a file could not be tried to its end. A file that is refused is no failure: it is in quarantine.
     """
     settings = Settings.from_environment()
+    if "report" in event:
+        return _report(str(event["report"]), settings)
     s3 = boto3.client("s3")
     ignored: list[str] = []
     remaining: list[str] = []
@@ -107,6 +111,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
+def _report(key: str, settings: Settings) -> dict[str, Any]:
+    """Return the ledger's record of one file (None: not tried yet), and what the database holds in all."""
+    with connect_with_secret(settings.database, boto3.client("secretsmanager")) as connection:
+        prepare(connection)
+        file = report.file_by_key(connection, settings.bucket, key)
+        return {
+            "file": file,
+            "totals": report.totals(connection),
+            "companies": report.launches_by_company(connection, 5),
+            "quarantine": report.quarantine_sample(connection, file["file_id"]) if file else [],
+        }
+
+
 def _named(event: dict[str, Any], settings: Settings, ignored: list[str]) -> list[str]:
     """Return the landing keys that an event names; what lies elsewhere is ignored, or quarantine would feed itself."""
     wanted: list[str] = []
@@ -128,20 +145,14 @@ def _is_file(key: str, settings: Settings) -> bool:
 
 
 def _undelivered(connection: Connection, s3: Any, settings: Settings) -> list[str]:
-    """Return the landing keys that the ledger does not know, oldest first: later corrections must come later."""
-    ledger = Ledger(connection, SCHEMA)
-    found: list[tuple[Any, str]] = []
-    for objects in _pages(s3, settings):
-        unknown = ledger.unknown(settings.bucket, [(item["Key"], item["ETag"].strip('"')) for item in objects])
-        keys = {key for key, _ in unknown}
-        found += [(item["LastModified"], item["Key"]) for item in objects if item["Key"] in keys]
-    return [key for _, key in sorted(found)]
-
-
-def _pages(s3: Any, settings: Settings) -> Iterator[list[dict[str, Any]]]:
+    """Return the landing keys whose present content the ledger does not know, oldest first."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=settings.landing)
+    ledger = Ledger(connection, SCHEMA)
+    found: list[Delivery] = []
     for page in pages:
-        yield [item for item in page.get("Contents", []) if _is_file(item["Key"], settings)]
+        listed = (listed_object(settings.bucket, entry) for entry in page.get("Contents", []))
+        found += ledger.unknown(one for one in listed if _is_file(one.key, settings))
+    return [one.key for one in sorted(found, key=lambda one: (one.modified_at, one.key))]
 
 
 def _time_is_short(context: Any) -> bool:

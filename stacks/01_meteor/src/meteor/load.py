@@ -195,7 +195,7 @@ class _Load:
             fault_point("staged")
             self.ledger.lock_content(content_hash)
             if known := self.ledger.by_content(content_hash):
-                self.ledger.record_delivery(known.file_id, self.delivery)
+                self.ledger.record_delivery(known.file_id, self.delivery, f"already_{known.status}")
                 return _known(known, self.delivery, self.started)
             balance, file_id = self._merge()
             key = self._quarantine(content_hash) if balance.quarantined else None
@@ -385,7 +385,7 @@ def _refuse(
     with connection.transaction():
         ledger.lock_content(content_hash)
         if known := ledger.by_content(content_hash):
-            ledger.record_delivery(known.file_id, delivery)
+            ledger.record_delivery(known.file_id, delivery, f"already_{known.status}")
             return _known(known, delivery, started)
         ledger.record(
             file_id=ledger.next_id(),

@@ -16,15 +16,16 @@ def format_balance(result: Mapping[str, Any]) -> str:
     Parameters
     ----------
     result : mapping
-        One of the handler's ``files``, or its ``totals``: whatever has the five counts.
+        One of the handler's ``files``, its ``totals``, or ``file_by_key``: whatever has the five counts.
     """
-    parts = [f"{result[name]:,} {name}" for name in ("loaded", "updated", "duplicate", "quarantined")]
-    lines = [f"{result['read']:,} read = " + " + ".join(parts)]
     status = result.get("status", "loaded")
-    if status == "rejected":
-        lines = [f"refused, whole file in quarantine: {result['error_code']}: {result['error']}"]
-    elif status != "loaded":
-        lines.append(f"nothing to do: this content was {status.removeprefix('already_')} before")
+    if status.endswith("rejected"):
+        lines = [f"refused as a whole: {result['error_code']}: {result['error']}"]
+    else:
+        parts = [f"{result[name]:,} {name}" for name in ("loaded", "updated", "duplicate", "quarantined")]
+        lines = [f"{result['read']:,} read = " + " + ".join(parts)]
+    if status.startswith("already_"):
+        lines.insert(0, "Nothing to do: this content was delivered before. What it came to then:")
     for reason, count in sorted(result.get("reasons", {}).items(), key=lambda item: (-item[1], item[0])):
         lines.append(f"  {count:>9,}  {reason}")
     if result.get("quarantine_key"):
@@ -43,28 +44,28 @@ def totals(connection: Connection) -> dict[str, int]:
 
 
 def file_by_key(connection: Connection, bucket: str, key: str) -> dict[str, Any] | None:
-    """Return the ledger's record of what was last delivered under a key: status, error, balance, timings."""
-    names = (
-        *("status", "shape", "read", "loaded", "updated", "duplicate", "quarantined", "blank_lines", "bytes_read"),
-        *("seconds", "quarantine_key", "error_code", "error", "content_hash", "file_id", "etag"),
-    )
+    """Return what the newest delivery under a key came to, or None while it is not done.
+
+    ``status`` is the outcome of the delivery, the counts are those of its content when that was loaded.
+    """
+    files = ("file_id", "content_hash", "shape", "read", "loaded", "updated", "duplicate", "quarantined")
+    files += ("blank_lines", "bytes_read", "seconds", "quarantine_key", "error_code", "error")
+    columns = ["d.outcome", "d.etag", "d.modified_at::text", "d.recorded_at::text", *(f"f.{name}" for name in files)]
     rows = _rows(
         connection,
-        f"SELECT {', '.join(names)} FROM meteor.deliveries JOIN meteor.files USING (file_id)"
-        " WHERE (bucket, key) = (%s, %s) ORDER BY modified_at DESC, deliveries.recorded_at DESC LIMIT 1",
+        f"SELECT {', '.join(columns)} FROM meteor.deliveries AS d JOIN meteor.files AS f USING (file_id)"
+        " WHERE (d.bucket, d.key) = (%s, %s) ORDER BY d.modified_at DESC, d.recorded_at DESC LIMIT 1",
         (bucket, key),
     )
     if not rows:
         return None
-    found = dict(zip(names, rows[0], strict=True))
-    found["reasons"] = dict(
-        _rows(
-            connection,
-            "SELECT reason, count(*) FROM meteor.quarantine WHERE file_id = %s GROUP BY reason ORDER BY reason",
-            (found["file_id"],),
-        )
+    found = dict(zip(("status", "etag", "modified_at", "recorded_at", *files), rows[0], strict=True))
+    reasons = _rows(
+        connection,
+        "SELECT reason, count(*) FROM meteor.quarantine WHERE file_id = %s GROUP BY reason ORDER BY reason",
+        (found["file_id"],),
     )
-    return found
+    return {**found, "reasons": dict(reasons)}
 
 
 def launches_by_company(connection: Connection, limit: int = 10) -> list[Row]:
@@ -89,15 +90,15 @@ def launches_by_year(connection: Connection, limit: int = 10) -> list[Row]:
     )
 
 
-def quarantine_sample(connection: Connection, limit: int = 5) -> list[Row]:
-    """Return line, reason and raw text of the newest file's quarantined records, one for each reason first."""
+def quarantine_sample(connection: Connection, file_id: int, limit: int = 5) -> list[Row]:
+    """Return line, reason and raw text of some of a file's quarantined records, each reason once before any twice."""
     return _rows(
         connection,
         "SELECT line, reason, raw FROM ("
-        " SELECT *, row_number() OVER (PARTITION BY reason ORDER BY line) AS turn FROM meteor.quarantine"
-        " WHERE file_id = (SELECT max(file_id) FROM meteor.quarantine)"
+        " SELECT line, reason, raw, row_number() OVER (PARTITION BY reason ORDER BY line) AS turn"
+        " FROM meteor.quarantine WHERE file_id = %s"
         ") AS found ORDER BY turn, line LIMIT %s",
-        (limit,),
+        (file_id, limit),
     )
 
 

@@ -43,14 +43,16 @@ CREATE TABLE meteor.files (
     CONSTRAINT rejected_says_why CHECK ((status = 'rejected') = (error_code IS NOT NULL))
 );
 
+-- One row per arrival: dropping the same content again is a delivery that changed nothing.
 CREATE TABLE meteor.deliveries (
     bucket      text NOT NULL,
     key         text NOT NULL,
     etag        text NOT NULL,
-    file_id     integer NOT NULL REFERENCES meteor.files,
     modified_at timestamptz NOT NULL,
+    file_id     integer NOT NULL REFERENCES meteor.files,
+    outcome     text NOT NULL CHECK (outcome IN ('loaded', 'already_loaded', 'rejected', 'already_rejected')),
     recorded_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (bucket, key, etag)
+    PRIMARY KEY (bucket, key, etag, modified_at)
 );
 
 CREATE TABLE meteor.quarantine (
