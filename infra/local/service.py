@@ -134,7 +134,7 @@ def write_private(path: Path, content: str) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def is_free(port: int) -> bool:
@@ -147,4 +147,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-

@@ -1,6 +1,6 @@
 """Keeps the services' processes alive with supervisord, which outlives the command that started it.
 
-supervisord runs in the environment ``local``; this side writes its configuration and talks to its Unix socket.
+supervisord runs in the environment ``local``; this side writes its configuration and talks to its socket.
 Why supervisord: ``docs/adr/0005-process-supervision.md``.
 """
 
@@ -33,6 +33,9 @@ MARK = "ORRERY_LOCAL"
 
 LONGEST_SOCKET_PATH = 90  # the kernel allows 107 bytes, and supervisord appends its process id while it binds
 
+HUNG_S = 4.0
+"""How long a service that does not answer gets to stop by itself, before it is killed."""
+
 
 @dataclass(frozen=True)
 class ProcessInfo:
@@ -62,13 +65,14 @@ class Supervisor:
         key = hashlib.sha256(str(self.place.home).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"orrery-{os.geteuid()}-{key}" / "control.sock"
 
-    # ------------------------------------------------------------------------------------ supervisord itself
+    # --------------------------------------------------------------------------- supervisord itself
 
     def is_running(self) -> bool:
         """Tell whether supervisord answers."""
         try:
             with self._calls() as calls:
-                return bool(calls.supervisor.getState()["statename"] in ("RUNNING", "RESTARTING"))
+                state: Any = calls.supervisor.getState()
+                return state["statename"] in ("RUNNING", "RESTARTING")
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return False
 
@@ -84,7 +88,11 @@ class Supervisor:
         started = subprocess.run(
             [str(python), "-P", "-m", "supervisor.supervisord", "-c", str(self.config)],
             cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": os.environ.get("HOME", "/"),
+                "LANG": "C.UTF-8",
+            }
             | {MARK: str(self.place.home), "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -108,10 +116,10 @@ class Supervisor:
         self.end_orphans()
         self.socket.unlink(missing_ok=True)
 
-    # ------------------------------------------------------------------------------------ services
+    # ------------------------------------------------------------------------------------- services
 
     def apply(self, name: str, program: Program) -> None:
-        """Have a service run as this program: start it, restart it when it changed, leave it when it runs so."""
+        """Have a service run as this program: start it, or restart it when it changed."""
         path = self._service_file(name)
         text = self._section(name, program)
         info = self.info(name)
@@ -133,9 +141,15 @@ class Supervisor:
         self._call("reloadConfig")
 
     def restart(self, name: str) -> None:
-        """Stop a service, by force if it does not listen, and start it again."""
-        self._call("stopProcess", name, True)
-        self._call("startProcess", name, False)
+        """End a service that runs and does not answer; supervisord starts it again."""
+        info = self.info(name)
+        if info and info.pid:
+            self._call("signalProcess", name, "TERM")
+            deadline = time.monotonic() + HUNG_S
+            while alive(info.pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if alive(info.pid):
+                self._call("signalProcess", name, "KILL")
 
     def is_current(self, name: str, program: Program) -> bool:
         """Tell whether a service runs, or is being started, as exactly this program."""
@@ -156,7 +170,8 @@ class Supervisor:
         except OrreryError:
             return {}
         return {
-            one["name"]: ProcessInfo(one["statename"], one["pid"], float(one["start"]), one["spawnerr"]) for one in known
+            one["name"]: ProcessInfo(one["statename"], one["pid"], float(one["start"]), one["spawnerr"])
+            for one in known
         }
 
     def restarts(self, name: str) -> int:
@@ -182,7 +197,7 @@ class Supervisor:
             try:
                 if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                     continue
-                # PostgreSQL overwrites its environment with its title, but keeps its data folder in the command.
+                # PostgreSQL overwrites its environment with its title, but keeps its folder in the command.
                 command = process.cmdline()
                 ours = any(argument.startswith(home + os.sep) for argument in command) and is_service(command)
                 if ours or process.environ().get(MARK) == home:
@@ -210,7 +225,7 @@ class Supervisor:
                 continue
         psutil.wait_procs(stubborn, timeout=5)
 
-    # ------------------------------------------------------------------------------------ how
+    # ------------------------------------------------------------------------------------------ how
 
     def _remove(self, name: str) -> None:
         self._call("stopProcessGroup", name, True)
@@ -229,7 +244,8 @@ class Supervisor:
             ) from fault
         except (OSError, http.client.HTTPException) as error:
             raise OrreryError(
-                f"the process supervisor does not answer: {error}", next_step="run 'make up' to start it again"
+                f"the process supervisor does not answer: {error}",
+                next_step="run 'make up' to start it again",
             ) from error
 
     def _calls(self) -> xmlrpc.client.ServerProxy:
@@ -238,7 +254,9 @@ class Supervisor:
     def _make_private(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-            raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
+            raise OrreryError(
+                f"{folder} belongs to somebody else", next_step="remove it, then run the command again"
+            )
         folder.chmod(0o700)
 
     def _configuration(self) -> str:
