@@ -1,8 +1,8 @@
 """What each module's examples would create on AWS, planned offline and kept as one JSON file per example.
 
-All examples are planned together, as children of one root: starting the provider costs seconds, a resource almost
-nothing. An inventory holds the number of resources by type, and every value that is known while planning, so that
-whatever a change to a module does to AWS stands in its diff. To write them anew::
+All examples are planned together, as children of one root: starting the provider costs seconds, a resource
+almost nothing. An inventory holds the number of resources by type and every value that is known while planning,
+so that whatever a change to a module does to AWS stands in its diff. To write them anew::
 
     python -m tests.modules.inventory --write [module ...]
 """
@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.modules.terraform_cli import copy_of_modules, run
-
 from infra.paths import MODULES
+from tests.modules.terraform_cli import copy_of_modules, run
 
 INVENTORIES = Path(__file__).parent / "inventories"
 HOME_REGION = "us-east-1"

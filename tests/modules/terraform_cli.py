@@ -1,4 +1,4 @@
-"""Terraform for the module tests: on copies of ``modules/``, with dummy credentials, and with nowhere to call."""
+"""Terraform for the module tests: on copies of ``modules/``, with dummy credentials and nowhere to call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.paths import MODULES
 from infra.terraform import cli_config, find_terraform
 
 NOWHERE = "http://127.0.0.1:9"
-"""Where a call to AWS would go: nothing listens there, so a plan that isn't offline fails and says what it asked."""
+"""Where calls to AWS go. Nothing listens there: a plan that is not offline fails and says what it asked."""
 
 
 class TerraformError(Exception):
@@ -19,7 +19,7 @@ class TerraformError(Exception):
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment without what would change a run: credentials, profiles, ``TF_*`` settings."""
+    """Return this process's environment without what would change a run: credentials, profiles, ``TF_*``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     own_config = os.environ.get("TF_CLI_CONFIG_FILE", "")
     return kept | {

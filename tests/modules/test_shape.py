@@ -1,4 +1,4 @@
-"""Every module has the same shape: described and ordered interfaces, a README whose example is the tested one."""
+"""Every module has the same shape: a described, ordered interface and a README with the tested example."""
 
 from __future__ import annotations
 
