@@ -135,7 +135,8 @@ def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
     if data is not None and not data.is_file():
         raise OrreryError(f"there is no file {data}", next_step="name a file: make run STACK=… DATA=path/to/file.csv")
     with session(info, target_name, ui) as at:
-        at.stack.run(at.live(), data)
+        with _stack_code(info):
+            at.stack.run(at.live(), data)
 
 
 def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
@@ -205,7 +206,7 @@ def _confirm(plan: Plan, yes: bool) -> None:
 def _smoke(stack: Stack, live: Live, ui: Ui) -> None:
     """Run the stack's own checks, print each, and fail when one fails."""
     failed: list[str] = []
-    with ui.step("checking that it works"):
+    with ui.step("checking that it works"), _stack_code(stack.info):
         for check in stack.smoke(live):
             ui.say(f"  {'ok' if check.ok else 'FAILED'}  {check.name}{': ' + check.seen if check.seen else ''}")
             if not check.ok:
@@ -215,6 +216,17 @@ def _smoke(stack: Stack, live: Live, ui: Ui) -> None:
             f"deployed, but {len(failed)} smoke checks failed: {', '.join(failed)}",
             next_step="make logs SERVICE=aws shows what the functions said; the deployment stays as it is",
         )
+
+
+@contextmanager
+def _stack_code(info: StackInfo) -> Iterator[None]:
+    """Report whatever a stack's own smoke check or run raises as one line that names the stack's line."""
+    try:
+        yield
+    except OrreryError:
+        raise
+    except Exception as error:  # a stack is a user's code; see infra.stack.load_class
+        raise stacks.broken(info, error) from error
 
 
 def _ledger_line(at: Session) -> str:

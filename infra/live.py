@@ -61,7 +61,7 @@ class Live:
     def http(
         self, method: str, url: str, region: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Send one request to an HTTP API of the stack.
+        """Send one request to an HTTP API of the stack, signed with the target's credentials.
 
         On the local cloud the request goes to the region's own port and names the API in its Host header, because
         the API's public name resolves nowhere.
@@ -73,15 +73,33 @@ class Live:
         there = urlsplit(self.target.region_urls[region]) if self.target.local else public
         kind = http.client.HTTPConnection if self.target.local else http.client.HTTPSConnection
         connection = kind(there.hostname or "", there.port, timeout=30)
-        path = public.path or "/"
+        path = (public.path or "/") + (f"?{public.query}" if public.query else "")
         try:
-            send = {"Host": public.netloc, "Content-Type": "application/json", **(headers or {})}
-            connection.request(method, path + (f"?{public.query}" if public.query else ""), body, send)
+            connection.request(method, path, body, self._signed(method, url, region, body, headers or {}))
             answer = connection.getresponse()
             received = {key.lower(): value for key, value in answer.getheaders()}
             return Response(answer.status, received, answer.read().decode())
         finally:
             connection.close()
+
+    def _signed(
+        self, method: str, url: str, region: str, body: str | None, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the headers of a request with its SigV4 signature: the APIs take no anonymous callers."""
+        from urllib.parse import urlsplit
+
+        import boto3
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        host = urlsplit(url).netloc
+        send = {"Host": host, "Content-Type": "application/json", **headers}
+        request = AWSRequest(method=method, url=url, data=body or "", headers=send)
+        settings = self.target.client_settings(region)
+        own = {key: value for key, value in settings.items() if key.startswith("aws_")}
+        credentials = boto3.Session(**own).get_credentials()
+        SigV4Auth(credentials, "execute-api", region).add_auth(request)
+        return dict(request.headers.items())
 
     def wait(self, what: str, condition: Callable[[], T | None], timeout_s: float = 60.0) -> T:
         """Wait until a condition gives a value, and return it.

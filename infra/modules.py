@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from infra.errors import OrreryError
 from infra.paths import CACHE, MODULES
 
 Local = Literal["deploy", "stand-in", "cloud-only"]
+_ALIASES = re.compile(r"configuration_aliases\s*=\s*\[[^\]]*\]")
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,12 @@ class Interface:
         What happens to it on the local target.
     service : str
         The local service of a stand-in, else empty.
+    local_without : mapping
+        Variables that the local cloud can't carry, with the reason; they are left out there, and said so.
     provider : str
         The Terraform provider it is written for.
+    aliases : tuple of str
+        The provider aliases that it must be handed, such as ``a`` for ``aws.a``.
     variables, outputs : dict
         By name, in alphabetical order.
     """
@@ -80,6 +86,7 @@ class Interface:
     summary: str
     local: Local
     service: str
+    local_without: Mapping[str, str]
     provider: str
     aliases: tuple[str, ...]
     variables: Mapping[str, Variable]
@@ -107,15 +114,16 @@ def load(name: str) -> Interface:
             next_step=f"use one of: {', '.join(names())}",
         )
     facts = tomllib.loads((path / "module.toml").read_text())
-    parsed = _parsed(path)
+    parsed, versions = _parsed(path), (path / "versions.tf").read_text()
     return Interface(
         name=name,
         path=path,
         summary=facts["summary"],
         local=facts["local"],
         service=facts.get("service", ""),
+        local_without=facts.get("local_without", {}),
         provider=facts.get("provider", "aws"),
-        aliases=tuple(facts.get("aliases", ())),
+        aliases=tuple(re.findall(r"\w+\.(\w+)", (_ALIASES.search(versions) or [""])[0])),
         variables={key: _variable(key, body) for key, body in sorted(parsed["variable"].items())},
         outputs={
             key: Output(key, body.get("description", ""), bool(body.get("sensitive")))

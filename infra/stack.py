@@ -120,6 +120,7 @@ class Stack:
         self,
         name: str,
         module: str,
+        /,
         *,
         region: str | None = None,
         providers: Mapping[str, str] | None = None,
@@ -157,6 +158,10 @@ class Stack:
         if absent:
             self.skipped.append(f"{name} ({module})")
             return self._modules[name]
+        if self.target.local:
+            for left_out in [key for key in given if key in interface.local_without]:
+                del given[left_out]
+                self.skipped.append(f"{left_out} of {name}")
         source = interface.path
         if self.target.local and interface.local == "stand-in":
             source = interface.path / "standin"
@@ -380,7 +385,7 @@ def broken(info: StackInfo, error: Exception) -> OrreryError:
         if Path(frame.filename) == info.path / "stack.py":
             line = frame.lineno
     return OrreryError(
-        f"stacks/{info.id}/stack.py, line {line}: {type(error).__name__}: {error}".replace("\n", " "),
+        f"stacks/{info.id}/stack.py{f', line {line}' if line else ''}: {type(error).__name__}: {error}".replace("\n", " "),
         next_step="mend the line; --verbose shows the traceback",
         details="".join(traceback.format_exception(error)),
     )
@@ -411,6 +416,7 @@ def create(info: StackInfo, target: Target, folder: Path) -> tuple[Stack, dict[s
         The stack is broken; the error names file and line, or module and variable.
     """
     kind = load_class(info)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         stack = kind(info, target, folder)
         return stack, stack.synthesise()

@@ -1,0 +1,328 @@
+"""14_blackhole: one identity platform in two regions."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from infra.stack import Module, Stack
+
+if TYPE_CHECKING:
+    from infra.live import Check, Live
+
+HOME, AWAY = "us-east-1", "eu-west-1"
+ZONE = "identity.orrery.example.com"
+ROUTES = ("PUT /users/{id}", "GET /users/{id}", "DELETE /users/{id}", "POST /lookup")
+
+
+class Blackhole(Stack):
+    """Two equal regions: users in a global table, avatars in two buckets, an API in each, one public name."""
+
+    regions = (HOME, AWAY)
+    gcp_project = ""
+    """A Google Cloud project for a third copy of users and avatars; empty means none."""
+
+    def build(self) -> None:
+        """Compose the two regions and what joins them."""
+        keys = self._keys()
+        users = self.module(
+            "users",
+            "table",
+            name=self.physical("users"),
+            attributes={"user_id": "S", "email_hash": "S"},
+            hash_key="user_id",
+            indexes={"by-email": {"hash_key": "email_hash"}},
+            kms_key_arn=keys[HOME].arn,
+            replicas={AWAY: keys[AWAY].arn},
+            deletion_protection=not self.target.disposable,
+        )
+        pepper = self.module(
+            "pepper",
+            "secret",
+            name=self.physical("email-pepper-key"),
+            description="Key of the hash under which e-mail addresses are indexed; the same in both regions.",
+            kms_key_arn=keys[HOME].arn,
+            replicas={AWAY: keys[AWAY].arn},
+            recovery_window_days=0 if self.target.disposable else 30,
+        )
+        avatars = {region: self._avatars(region, keys[region]) for region in self.regions}
+        replication = self.module(
+            "avatar_replication",
+            "bucket_replication",
+            providers={"a": HOME, "b": AWAY},
+            account_id=self.target.account_id,
+            name=self.physical("avatars"),
+            a=self._bucket(avatars[HOME], keys[HOME]),
+            b=self._bucket(avatars[AWAY], keys[AWAY]),
+        )
+        topics = {region: self._alerts(region, keys[region]) for region in self.regions}
+        apis = {region: self._api(region, keys[region], topics[region], users, pepper) for region in self.regions}
+        names = self._name(apis, keys[HOME])
+        for region in self.regions:
+            self._alarms(region, topics[region], users, avatars, replication)
+        self._health_alarm(topics[HOME], names)
+        self._gcp_replica()
+
+        for region in self.regions:
+            short = region.replace("-", "_")
+            self.output(f"api_{short}", apis[region].endpoint, f"The API's own address in {region}.")
+            self.output(f"avatars_{short}", avatars[region].name, f"The bucket of avatars in {region}.")
+            self.output(f"topic_{short}", topics[region].arn, f"Where the alarms of {region} go.")
+        self.output("public_name", names.record_names["users"], "The name that clients use; it leads to the nearest region.")
+        self.output("zone_id", names.zone_id, "The hosted zone of the public name.")
+        self.output("users_table", users.name, "The global table.")
+        self.output("pepper_secret", pepper.name, "The replicated secret.")
+
+    def smoke(self, live: Live) -> Iterable[Check]:
+        """Use both regions as a client would: write here, read there."""
+        from infra.live import Check
+
+        marker = secrets.token_hex(4)
+        for region in self.regions:
+            answer = live.http("GET", self._url(live, region, "/ready"), region)
+            yield Check(f"the health check of {region} answers", answer.status == 200, f"{answer.status} {answer.body[:80]}")
+        for there, here in ((AWAY, HOME), (HOME, AWAY)):
+            yield self._user_travels(live, f"smoke-{marker}-{here}", here, there)
+            yield self._avatar_travels(live, f"smoke/{marker}-{here}.txt", here, there)
+
+    def next_steps(self) -> list[str]:
+        """Return what to try next."""
+        return [
+            "make status                                  the two regions' ports",
+            "./orrery region cut eu-west-1                cut a region off; ./orrery region restore eu-west-1",
+            f"make plan STACK={self.info.id}              the same for AWS, without an account",
+            f"make destroy STACK={self.info.id}",
+        ]
+
+    # -- parts -------------------------------------------------------------------------------------------------
+
+    def _keys(self) -> dict[str, Module]:
+        """One multi-region key: what is encrypted in one region can be read in the other when the first is gone."""
+        shared: dict[str, Any] = {
+            "account_id": self.target.account_id,
+            "name": self.physical("identity"),
+            "services": ["logs", "sns", "cloudwatch"],
+            "deletion_window_days": 7 if self.target.disposable else 30,
+        }
+        primary = self.module("key", "key", description="Identity platform, all data.", multi_region=True, **shared)
+        replica = self.module(
+            "key_away",
+            "key",
+            region=AWAY,
+            description=f"Identity platform, the key's replica in {AWAY}.",
+            replica_of={"key_arn": primary.arn},
+            **shared,
+        )
+        return {HOME: primary, AWAY: replica}
+
+    def _avatars(self, region: str, key: Module) -> Module:
+        return self.module(
+            f"avatars_{_short(region)}",
+            "object_store",
+            region=region,
+            name=self.physical(f"avatars-{_short(region)}", globally=True),
+            account_id=self.target.account_id,
+            kms_key_arn=key.arn,
+            force_destroy=self.target.disposable,
+        )
+
+    @staticmethod
+    def _bucket(bucket: Module, key: Module) -> dict[str, Any]:
+        return {"name": bucket.name, "arn": bucket.arn, "kms_key_arn": key.arn}
+
+    def _alerts(self, region: str, key: Module) -> Module:
+        account = self.target.account_id
+        return self.module(
+            f"alerts_{_short(region)}",
+            "topic",
+            region=region,
+            name=self.physical("alerts"),
+            kms_key_arn=key.arn,
+            allowed_publishers=[
+                {"service": "cloudwatch", "source_arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:*"}
+            ],
+        )
+
+    def _api(self, region: str, key: Module, topic: Module, users: Module, pepper: Module) -> Module:
+        """The function and the HTTP API of one region."""
+        package = self.package("identity_api")
+        account, name = self.target.account_id, self.physical("users")
+        table = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+        secret = f"arn:aws:secretsmanager:{region}:{account}:secret:{self.physical('email-pepper-key')}-*"
+        function = self.module(
+            f"function_{_short(region)}",
+            "function",
+            region=region,
+            name=self.physical(f"api-{_short(region)}"),  # its IAM role is global
+            description="Answers the identity API of this region.",
+            package_path=package.path,
+            package_sha256=package.sha256,
+            package_bytes=package.size,
+            runtime=package.runtime,
+            handler="handler.handler",
+            memory_mb=256,
+            timeout_s=10,
+            reserved_concurrency=100,
+            dead_letter=False,
+            environment={"USERS_TABLE": users.name, "PEPPER_SECRET": pepper.name},
+            grants={
+                "users": {
+                    "actions": [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")],
+                    "resources": [table, f"{table}/index/*"],
+                },
+                "pepper": {"actions": ["secretsmanager:GetSecretValue"], "resources": [secret]},
+                "decrypt": {"actions": ["kms:Decrypt"], "resources": [key.arn]},
+            },
+            kms_key_arn=key.arn,
+            alarm_topic_arn=topic.arn,
+        )
+        target = {"function_arn": function.arn, "function_name": function.name}
+        return self.module(
+            f"api_{_short(region)}",
+            "http_api",
+            region=region,
+            name=self.physical("api"),
+            description=f"Identity API, {region}.",
+            kms_key_arn=key.arn,
+            routes={**{route: target for route in ROUTES}, "GET /ready": {**target, "public": True}},
+        )
+
+    def _name(self, apis: dict[str, Module], key: Module) -> Module:
+        """The public name: each client is led to its nearest region whose health check answers."""
+        endpoints = {}
+        for region, api in apis.items():
+            host = f"${{trimprefix({str(api.endpoint)[2:-1]}, \"https://\")}}"
+            endpoints[region] = {"target": host, "health_check": {"host": host, "path": "/ready", "interval_s": 10}}
+        return self.module(
+            "name",
+            "dns",
+            account_id=self.target.account_id,
+            comment="The identity platform's public name.",
+            zone_name=ZONE,
+            records={"users": {"endpoints": endpoints, "ttl_s": 60}},
+            query_log={"kms_key_arn": key.arn},
+            force_destroy=self.target.disposable,
+        )
+
+    def _alarms(
+        self, region: str, topic: Module, users: Module, avatars: dict[str, Module], replication: Module
+    ) -> None:
+        """What the people of one region want to know: replication that lags, in either store."""
+        here, there = (HOME, AWAY) if region == HOME else (AWAY, HOME)
+        direction = "a_to_b" if here == HOME else "b_to_a"
+        self.module(
+            f"alarms_{_short(region)}",
+            "alarm_set",
+            region=region,
+            name=self.physical(_short(region)),
+            topic_arns=[topic.arn],
+            alarms={
+                "table-replication-lag": {
+                    "description": f"Users written in {region} take longer than 30 s to reach {there}.",
+                    "namespace": "AWS/DynamoDB",
+                    "metric": "ReplicationLatency",
+                    "dimensions": {"TableName": users.name, "ReceivingRegion": there},
+                    "statistic": "Average",
+                    "threshold": 30_000,
+                    "evaluation_periods": 3,
+                },
+                "avatar-replication-lag": {
+                    "description": f"Avatars written in {region} wait longer than the promised 15 minutes.",
+                    "namespace": "AWS/S3",
+                    "metric": "ReplicationLatency",
+                    "dimensions": {
+                        "SourceBucket": avatars[here].name,
+                        "DestinationBucket": avatars[there].name,
+                        "RuleId": replication.rule_ids[direction],
+                    },
+                    "statistic": "Maximum",
+                    "threshold": 900,
+                    "evaluation_periods": 2,
+                    "period_s": 300,
+                },
+            },
+        )
+
+    def _health_alarm(self, topic: Module, names: Module) -> None:
+        """Route 53 reports its health checks in us-east-1, whatever region they look at."""
+        self.module(
+            "alarms_health",
+            "alarm_set",
+            name=self.physical("health"),
+            topic_arns=[topic.arn],
+            alarms={
+                f"{region}-unhealthy": {
+                    "description": f"Route 53 no longer leads clients to {region}.",
+                    "namespace": "AWS/Route53",
+                    "metric": "HealthCheckStatus",
+                    "dimensions": {"HealthCheckId": names.health_check_ids[f"users/{region}"]},
+                    "statistic": "Minimum",
+                    "comparison": "LessThanThreshold",
+                    "threshold": 1,
+                    "treat_missing": "breaching",
+                }
+                for region in self.regions
+            },
+        )
+
+    def _gcp_replica(self) -> None:
+        """A third copy on another cloud, for those who name a project; see the module's README."""
+        if self.gcp_project:
+            self.module("gcp_replica", "gcp_identity_replica", project_id=self.gcp_project)
+
+    # -- smoke -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _url(live: Live, region: str, path: str) -> str:
+        return str(live.outputs["api_" + region.replace("-", "_")]) + path
+
+    def _user_travels(self, live: Live, user: str, here: str, there: str) -> Check:
+        """Write a user through one region's API; read it through the other's, by id and by e-mail."""
+        from infra.live import Check
+
+        email = f"{user}@example.com"
+        body = json.dumps({"name": "Smoke Check", "email": email})
+        written = live.http("PUT", self._url(live, here, f"/users/{user}"), here, body)
+        read = live.wait(
+            f"{user} to arrive in {there}",
+            lambda: _ok(live.http("GET", self._url(live, there, f"/users/{user}"), there)),
+            timeout_s=60,
+        )
+        found = live.http("POST", self._url(live, there, "/lookup"), there, json.dumps({"email": email.upper()}))
+        live.http("DELETE", self._url(live, here, f"/users/{user}"), here)
+        ok = written.status == 201 and json.loads(read.body)["email"] == email and user in found.body
+        seen = f"PUT {written.status}, GET {read.status}, lookup {found.status}"
+        return Check(f"a user written in {here} is read in {there}", ok, seen)
+
+    def _avatar_travels(self, live: Live, key: str, here: str, there: str) -> Check:
+        """Put an object into one region's bucket; get the same bytes from the other's."""
+        from botocore.exceptions import ClientError
+
+        from infra.live import Check
+
+        body = secrets.token_bytes(512)
+        source, copy = live.client("s3", here), live.client("s3", there)
+        source.put_object(Bucket=live.outputs[f"avatars_{here.replace('-', '_')}"], Key=key, Body=body)
+
+        def arrived() -> bytes | None:
+            try:
+                got = copy.get_object(Bucket=live.outputs[f"avatars_{there.replace('-', '_')}"], Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                    return None
+                raise
+            return bytes(got["Body"].read())
+
+        same = live.wait(f"the avatar to arrive in {there}", arrived, timeout_s=60) == body
+        return Check(f"an avatar put in {here} arrives in {there}", same, f"{len(body)} bytes, the same")
+
+
+def _short(region: str) -> str:
+    """Return the part of a region's name that tells it apart: us or eu."""
+    return region.partition("-")[0]
+
+
+def _ok(answer: Any) -> Any:
+    return answer if answer.status == 200 else None
