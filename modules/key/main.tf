@@ -27,7 +27,7 @@ data "aws_iam_policy_document" "key" {
     for_each = local.service_principals
 
     content {
-      sid = "Service${replace(title(replace(statement.key, "-", " ")), " ", "")}"
+      sid = "Service${join("", regexall("[A-Za-z0-9]+", title(statement.key)))}"
       actions = [
         "kms:Decrypt",
         "kms:DescribeKey",
@@ -43,31 +43,37 @@ data "aws_iam_policy_document" "key" {
       }
 
       # A service may use the key only on behalf of this account (confused deputy).
-      condition {
-        test     = statement.value.test
-        variable = statement.value.variable
-        values   = statement.value.values
+      dynamic "condition" {
+        for_each = statement.value.condition[*]
+
+        content {
+          test     = condition.value.test
+          variable = condition.value.variable
+          values   = [condition.value.value]
+        }
       }
     }
   }
 }
 
 locals {
-  # CloudWatch Logs sends no source account with its calls, only the log group's ARN as encryption context.
-  service_principals = {
-    for service in var.services : service => service == "logs" ? {
+  logs_arn = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.name}:${var.account_id}:log-group:*"
+
+  # Two services don't say for whose account they call. CloudWatch Logs names the log group as encryption context;
+  # EventBridge names nothing, and what it may reach is up to the policy of the encrypted topic or queue.
+  special_services = {
+    events = { principal = "events.amazonaws.com", condition = null }
+    logs = {
       principal = "logs.${data.aws_region.current.name}.amazonaws.com"
-      test      = "ArnLike"
-      variable  = "kms:EncryptionContext:aws:logs:arn"
-      values = [
-        "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.name}:${var.account_id}:log-group:*"
-      ]
-      } : {
-      principal = "${service}.amazonaws.com"
-      test      = "StringEquals"
-      variable  = "aws:SourceAccount"
-      values    = [var.account_id]
+      condition = { test = "ArnLike", variable = "kms:EncryptionContext:aws:logs:arn", value = local.logs_arn }
     }
+  }
+
+  service_principals = {
+    for service in var.services : service => lookup(local.special_services, service, {
+      principal = "${service}.amazonaws.com"
+      condition = { test = "StringEquals", variable = "aws:SourceAccount", value = var.account_id }
+    })
   }
 }
 

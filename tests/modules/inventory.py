@@ -1,7 +1,7 @@
 """What each module's examples would create on AWS, planned offline and kept as one JSON file per example.
 
 All examples are planned together, as children of one root: starting the provider costs seconds, a resource
-almost nothing. An inventory holds the number of resources by type and every value that is known while planning,
+almost nothing. An inventory holds the number of resources by type and every value known while planning,
 so that whatever a change to a module does to AWS stands in its diff. To write them anew::
 
     python -m tests.modules.inventory --write [module ...]
