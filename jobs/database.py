@@ -14,6 +14,18 @@ from psycopg import sql
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "idle_in_transaction_session_timeout=900000",
+        "tcp_keepalives_idle=30",
+        "tcp_keepalives_interval=10",
+        "tcp_keepalives_count=3",
+        "timezone=UTC",
+        "datestyle=ISO",
+    )
+)
+
 
 @dataclass(frozen=True)
 class DatabaseSettings:
@@ -53,19 +65,10 @@ class DatabaseSettings:
 def connect(dsn: str = "", **parameters: Any) -> Connection:
     """Open a connection that cannot hold a lock for ever.
 
-    A loader that is killed without closing its socket (a frozen function, a pulled cable) is noticed by keep-alives and by
-    the limit on idle transactions, so that its lock and its temporary table go away.
+    A loader that vanishes without closing its socket (a frozen function, a pulled cable) is noticed by the server's
+    keep-alives and by the limit on idle transactions, so that its locks and its temporary table go away.
     """
-    return psycopg.connect(
-        dsn,
-        autocommit=True,
-        connect_timeout=10,
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
-        options="-c idle_in_transaction_session_timeout=900000 -c timezone=UTC -c datestyle=ISO",
-        **parameters,
-    )
+    return psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=_OPTIONS, **parameters)
 
 
 def connect_with_secret(settings: DatabaseSettings, secrets: Any) -> Connection:

@@ -110,7 +110,7 @@ class Records:
         FileRejected
             For an empty file and for what is plainly no CSV.
         """
-        self._fill()
+        self._fill_line()
         if not self._rest:
             raise FileRejected("empty_file", "the file holds no bytes: deliver it again")
         self._refuse_binary()
@@ -123,12 +123,11 @@ class Records:
                 text = raw.decode("utf-8", errors="replace")
                 return Header(next(csv.reader([text])), raw)
             self.blank_lines += 1
-            if not self._rest:
-                self._fill()
+            self._fill_line()
         raise FileRejected("empty_file", "the file holds blank lines only: deliver it again")
 
     def _refuse_binary(self) -> None:
-        start = self._rest[:4096]
+        start = self._rest[:4096].partition(b"\n")[0]
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise FileRejected("utf16", "the file is UTF-16: save it as UTF-8")
         if start.startswith(b"PK\x03\x04"):
@@ -155,6 +154,10 @@ class Records:
                 self._line += lines
                 self.blank_lines += block.blank_lines
                 yield block
+
+    def _fill_line(self) -> None:
+        while b"\n" not in self._rest and not self._ended and len(self._rest) <= MAX_LINE_BYTES:
+            self._fill()
 
     def _fill(self) -> None:
         pieces, size = [self._rest], len(self._rest)

@@ -97,6 +97,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 continue
             try:
                 results.append(_load(connection, s3, settings, key))
+            except s3.exceptions.NoSuchKey:  # deleted before its event came: nothing a retry could bring back
+                ignored.append(f"gone {settings.bucket}/{key}")
             except Exception as error:  # one file's trouble must not keep the others out
                 failed[key] = f"{type(error).__name__}: {error}"
                 log("error", "load_failed", key=key, error=failed[key])
