@@ -50,6 +50,8 @@ class StackInfo:
         False for a stack that is to come.
     owner, data_class, cost_centre : str
         The values of the tags on everything that it deploys.
+    accepted : tuple of mapping
+        Policy findings that the stack lives with: ``check``, ``module`` (the instance) and ``reason``.
     """
 
     id: str
@@ -66,6 +68,7 @@ class StackInfo:
     owner: str = "data-platform"
     data_class: str = "internal"
     cost_centre: str = "orrery"
+    accepted: tuple[Mapping[str, str], ...] = ()
 
     @property
     def name(self) -> str:

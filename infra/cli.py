@@ -239,6 +239,26 @@ def bootstrap(region: Annotated[str, typer.Option(help="Home region of the stack
 
 
 @app.command()
+def scan(
+    path: Annotated[str, typer.Option(help="A folder of Terraform files instead of modules and stacks.")] = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Run checkov over the modules and over the plans of all stacks."""
+    from infra import scan as policies
+
+    policies.scan(Ui(verbose), Path(path).resolve() if path else None)
+
+
+@app.command()
+def lock() -> None:
+    """Lock every requirements/*.in and lambdas/*/requirements.in again, with hashes."""
+    from infra import envs
+
+    for file in envs.lock_all(say=Ui().note):
+        Ui().say(f"locked {file}")
+
+
+@app.command()
 def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
     """Write the generated parts of the documentation: the table of forty, the modules' interfaces."""
     from infra import docs as generated

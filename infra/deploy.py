@@ -80,7 +80,7 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
         Another run works on the stack, a service doesn't start, the stack is broken.
     """
     folder = STATE / "stacks" / info.slug / target_name
-    with _lock(folder, info):
+    with lock(folder, info.id):
         local = cloud() if target_name == "local" else None
         target, variables = _target(target_name, info, local, ui), {}
         with ui.step(f"building {info.id}"):
@@ -281,8 +281,14 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
 
 
 @contextmanager
-def _lock(folder: Path, info: StackInfo) -> Iterator[None]:
-    """Hold a stack on a target. The kernel lets go of the lock when its holder dies, however it dies."""
+def lock(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder, such as a stack's on a target. The kernel lets go of the lock when its holder dies, however it dies.
+
+    Raises
+    ------
+    OrreryError
+        Another run holds it (exit code 75), or the folder can't be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / "lock", "a+")  # noqa: SIM115  # closed below, after the lock is let go
@@ -295,7 +301,7 @@ def _lock(folder: Path, info: StackInfo) -> Iterator[None]:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
             raise OrreryError(
-                f"another run works on {info.id} right now (process {holder})",
+                f"another run works on {what} right now (process {holder})",
                 next_step="wait until it is done, then run the command again",
                 code=75,  # EX_TEMPFAIL of sysexits.h: try again later
             ) from None

@@ -136,9 +136,28 @@ def _uv(say: Callable[[str], None]) -> str:
     return str(folder / "bin" / "uv")
 
 
-def _run(command: list[str], name: str) -> None:
+def lock_all(say: Callable[[str], None]) -> list[Path]:
+    """Resolve every ``*.in`` file again and write its lock file: names, versions and hashes, no index.
+
+    Returns
+    ------
+    list of Path
+        The lock files, relative to the repository.
+    """
+    uv, written = _uv(say), []
+    for source in [*sorted(REQUIREMENTS.glob("*.in")), *sorted(ROOT.glob("lambdas/*/requirements.in"))]:
+        target = source.with_suffix(".txt")
+        say(f"locking {target.relative_to(ROOT)}")
+        options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
+        command = [uv, "pip", "compile", "--quiet", *options, str(source.relative_to(ROOT)), "-o", str(target)]
+        _run(command, target.stem, cwd=ROOT)
+        written.append(target.relative_to(ROOT))
+    return written
+
+
+def _run(command: list[str], name: str, cwd: Path | None = None) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=cwd)
     if done.returncode == 0:
         return
     output = (done.stdout + done.stderr).strip()

@@ -15,7 +15,7 @@ from infra import catalog, deploy, stack, targets
 from infra.catalog import StackInfo
 from infra.output import Ui
 from infra.paths import STATE
-from infra.terraform import Change, Plan, Terraform
+from infra.terraform import Change, Plan, Terraform, write_configuration
 
 
 def plan_stack(info: StackInfo, target_name: str, ui: Ui) -> Plan:
@@ -27,32 +27,48 @@ def plan_stack(info: StackInfo, target_name: str, ui: Ui) -> Plan:
 
 
 def plan_all(ui: Ui) -> dict[str, list[Change]]:
-    """Plan every built stack for AWS, offline, in one Terraform run.
+    """Plan every built stack for AWS, offline, in one Terraform run, and print what each would change.
 
     Returns
     ------
     dict
         Stack id to its changes.
     """
+    _, plan, ids = _plan_merged(ui)
+    grouped: dict[str, list[Change]] = {each: [] for each in ids.values()}
+    for change in plan.changes:
+        grouped[ids[change.address.split(".")[1]]].append(change)
+    rows = [[name, len(found), json.dumps(Counter(each.action for each in found))] for name, found in grouped.items()]
+    ui.table(["stack", "changes", "by action"], rows)
+    return grouped
+
+
+def merged_plan(ui: Ui) -> dict[str, Any]:
+    """Return the plan of all built stacks in Terraform's JSON form."""
+    terraform, plan, _ = _plan_merged(ui)
+    return terraform.show(plan)
+
+
+def _plan_merged(ui: Ui) -> tuple[Terraform, Plan, dict[str, str]]:
+    """Synthesise all stacks into one root and plan it; return also each module's stack id."""
     infos = [info for info in catalog.load().values() if info.built]
     root = STATE / "stacks" / "_merged"
     root.mkdir(parents=True, exist_ok=True)
-    configurations = {info: stack.create(info, targets.offline(), root / info.slug)[1] for info in infos}
-    terraform = Terraform(root, targets.offline().environment, ui)
-    for info, configuration in configurations.items():
-        (root / info.slug).mkdir(exist_ok=True)
-        child = Terraform(root / info.slug, {}, ui)
-        child.write(as_child(configuration))
-    terraform.write(merged_root({info.slug: configuration for info, configuration in configurations.items()}))
-    terraform.init()
-    plan = terraform.plan(refresh=False)
-    grouped: dict[str, list[Change]] = {info.id: [] for info in infos}
-    by_slug = {info.slug: info.id for info in infos}
-    for change in plan.changes:
-        grouped[by_slug[change.address.split(".")[1]]].append(change)
-    rows = [[name, len(found), dict(Counter(each.action for each in found))] for name, found in grouped.items()]
-    ui.table(["stack", "changes", "by action"], [[a, b, json.dumps(c)] for a, b, c in rows])
-    return grouped
+    with deploy.lock(root, "the merged plan"):
+        configurations = {
+            module_name(info): stack.create(info, targets.offline(), root / module_name(info))[1] for info in infos
+        }
+        for name, configuration in configurations.items():
+            write_configuration(root / name, as_child(configuration))
+        terraform = Terraform(root, targets.offline().environment, ui)
+        terraform.write(merged_root(configurations))
+        terraform.init()
+        return terraform, terraform.plan(refresh=False), {module_name(info): info.id for info in infos}
+
+
+def module_name(info: StackInfo) -> str:
+    """Return a stack's module name in the merged root; Terraform wants a letter in front and no hyphens there."""
+    return f"stack_{info.slug.replace('-', '_')}"
 
 
 def as_child(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -73,13 +89,13 @@ def merged_root(configurations: dict[str, dict[str, Any]]) -> dict[str, Any]:
     provider = targets.offline()
     regions: dict[str, None] = {}
     blocks: dict[str, Any] = {}
-    for slug, configuration in configurations.items():
+    for module, configuration in configurations.items():
         mapping: dict[str, str] = {}
         for each in configuration["provider"]["aws"]:
             regions.setdefault(each["region"])
             name = f"aws.{each['region'].replace('-', '_')}"
             mapping[f"aws.{each['alias']}" if "alias" in each else "aws"] = name
-        blocks[slug] = {"source": f".{os.sep}{slug}", "providers": mapping}
+        blocks[module] = {"source": f".{os.sep}{module}", "providers": mapping}
     return {
         "module": blocks,
         "provider": {

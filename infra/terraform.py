@@ -101,12 +101,7 @@ class Terraform:
 
     def write(self, configuration: Mapping[str, Any]) -> None:
         """Put a configuration into the folder; the file is untouched where nothing changed."""
-        text = json.dumps(configuration, indent=2, sort_keys=True) + "\n"
-        file = self.folder / "main.tf.json"
-        if not file.exists() or file.read_text() != text:
-            temporary = file.with_suffix(".tmp")
-            temporary.write_text(text)
-            temporary.replace(file)
+        write_configuration(self.folder, configuration)
 
     def init(self) -> None:
         """Initialise the folder, unless providers, backend and module sources are those of the last time.
@@ -317,6 +312,16 @@ class Terraform:
             return
         out, err = process.communicate()
         yield from (out if process.returncode == 0 else out + err).splitlines()
+
+
+def write_configuration(folder: Path, configuration: Mapping[str, Any]) -> None:
+    """Write ``main.tf.json`` into a folder: the same bytes for the same configuration, and only when it changed."""
+    text = json.dumps(configuration, indent=2, sort_keys=True) + "\n"
+    file = folder / "main.tf.json"
+    if not file.exists() or file.read_text() != text:
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(text)
+        temporary.replace(file)
 
 
 def type_of(address: str) -> str:

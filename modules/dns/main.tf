@@ -16,6 +16,7 @@ resource "aws_route53_zone" "this" {
 
 # One answer per region: a caller gets the healthy one that is nearest in time.
 resource "aws_route53_record" "latency" {
+  # checkov:skip=CKV2_AWS_23:The check wants a resource of this module behind every A record; the alias names the caller's own AWS resource
   for_each = local.endpoints
 
   zone_id         = aws_route53_zone.this.zone_id
