@@ -7,7 +7,7 @@ locals {
 
 # A bucket that takes S3 access logs. It differs from an ordinary one in what S3's log delivery accepts: encryption with
 # S3's own keys, and nothing else.
-resource "aws_s3_bucket" "this" {
+resource "aws_s3_bucket" "access_logs" {
   # checkov:skip=CKV_AWS_18:This bucket takes the access logs; logging its own access into itself would never end
   # checkov:skip=CKV_AWS_144:Access logs are evidence for a year, not data to fail over to
   # checkov:skip=CKV_AWS_145:S3 delivers access logs only to buckets encrypted with its own keys (SSE-S3)
@@ -17,7 +17,7 @@ resource "aws_s3_bucket" "this" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -25,7 +25,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
 
   block_public_acls       = true
   block_public_policy     = true
@@ -34,7 +34,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
 
   rule {
     apply_server_side_encryption_by_default {
@@ -44,7 +44,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
 
   versioning_configuration {
     status = "Enabled"
@@ -52,7 +52,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
 
   rule {
     id     = "retention"
@@ -115,7 +115,7 @@ data "aws_iam_policy_document" "bucket" {
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.access_logs.id
   policy = data.aws_iam_policy_document.bucket.json
 
   depends_on = [aws_s3_bucket_public_access_block.this]
