@@ -1,0 +1,54 @@
+"""The generated parts of the documentation are true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra import docs, modules
+from infra.errors import OrreryError
+from infra.paths import MODULES, ROOT
+
+
+def _stale(file: Path) -> bool:
+    for each, marker, produce in docs.generated():
+        if each == file:
+            text = file.read_text()
+            return docs.replace_between(text, marker, produce()) != text
+    raise AssertionError(f"{file} has no generated part")
+
+
+def test_the_readmes_table_of_forty_is_up_to_date() -> None:
+    assert not _stale(ROOT / "README.md"), "run: make docs"
+
+
+@pytest.mark.parametrize("name", modules.names())
+def test_a_modules_interface_tables_are_up_to_date(name: str) -> None:
+    assert not _stale(MODULES / name / "README.md"), "run: make docs"
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "README.md"
+    file.write_text("before\n<!-- BEGIN table -->\nold\n<!-- END table -->\nafter\n")
+    monkeypatch.setattr(docs, "generated", lambda: [(file, "table", lambda: "new \\1\n")])
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    return file
+
+
+def test_a_stale_part_is_found_and_only_written_when_asked(page: Path) -> None:
+    before = page.read_text()
+    assert docs.update(write=False) == [page]
+    assert page.read_text() == before
+    assert docs.update(write=True) == [page]
+    assert page.read_text() == "before\n<!-- BEGIN table -->\nnew \\1\n<!-- END table -->\nafter\n"
+    assert docs.update(write=False) == []
+
+
+@pytest.mark.parametrize("text", ["nothing here\n", "<!-- BEGIN table -->\n<!-- END table -->\n" * 2])
+def test_missing_or_doubled_markers_are_an_error_that_names_the_file(page: Path, text: str) -> None:
+    page.write_text(text)
+    with pytest.raises(OrreryError, match=r"README\.md.*markers"):
+        docs.update(write=True)
+    assert page.read_text() == text
