@@ -20,10 +20,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import logging
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -595,7 +597,7 @@ class Saver:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(self.LIMIT)
             os.closerange(3, writer)
-            os.closerange(writer + 1, 65536)  # the ports must not outlive the parent
+            os.closerange(writer + 1, 1 << 20)  # the ports must not outlive the parent
             from ministack.core import persistence
 
             states = self.services()
@@ -650,6 +652,22 @@ def server_config(port: int) -> Any:
     return config
 
 
+def raise_file_limit() -> None:
+    """Allow as many open connections as the system does: bursts go beyond the usual 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def load_beside(name: str) -> Any:
+    """Import a file that lies beside this one; its folder stays off the path, where its names would hide packages."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 async def serve(settings: dict[str, Any]) -> None:
     """Run until SIGTERM."""
     from hypercorn.asyncio import serve as serve_port
@@ -659,6 +677,7 @@ async def serve(settings: dict[str, Any]) -> None:
         loop.add_signal_handler(number, stop.set)
     router = Router(settings)
     lambda_endpoints(settings["regions"], settings["port"])
+    load_beside("aws_mends").apply()
     await router.gate.open()
     saving = asyncio.create_task(router.saver.run())
 
@@ -675,6 +694,7 @@ def main() -> None:
     """Read the settings file named on the command line and serve."""
     settings = json.loads(Path(sys.argv[1]).read_text())
     prepare_environment(settings)
+    raise_file_limit()
     asyncio.run(serve(settings))
 
 

@@ -194,6 +194,7 @@ class Cloud:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **without_proxy(),
         }
 
     def cut_region(self, region: str) -> None:
@@ -397,6 +398,13 @@ def interpreter(environment: str, say: Say) -> Path:
     from infra import envs
 
     return envs.ensure(environment, say)
+
+
+def without_proxy() -> dict[str, str]:
+    """Return what keeps calls to this machine away from the user's proxy."""
+    names = [os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "", "127.0.0.1", "localhost"]
+    value = ",".join(name for name in names if name)
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def port_variable(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -97,9 +98,14 @@ class Place:
             return path.read_text().strip()
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            value = secrets.token_urlsafe(24)
-            write_private(path, value + "\n")
-            return value
+        fresh = path.with_name(f".{name}.{secrets.token_hex(4)}")
+        write_private(fresh, secrets.token_urlsafe(24) + "\n")
+        try:
+            with contextlib.suppress(FileExistsError):  # another command was quicker: its password counts
+                path.hardlink_to(fresh)
+        finally:
+            fresh.unlink()
+        return path.read_text().strip()
 
 
 class Service(Protocol):
@@ -130,11 +136,14 @@ class Service(Protocol):
 
 def write_private(path: Path, content: str) -> None:
     """Write a file that only its owner can read, so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def is_free(port: int) -> bool:

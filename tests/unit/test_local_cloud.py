@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -164,13 +165,20 @@ def test_passwords_are_made_once_and_private(local: Cloud) -> None:
     assert first not in repr(service.Database("h", 1, "d", "u", first))
 
 
+def test_commands_that_want_the_same_password_at_once_get_the_same(local: Cloud) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: local.place.secret("postgres-meteor"), range(50)))
+    assert len(made) == 1
+    assert [path.name for path in (local.place.home / "secrets").iterdir()] == ["postgres-meteor"]
+
+
 def test_a_folder_behind_a_closed_one_is_not_reachable(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "inside").mkdir(parents=True)
     closed.chmod(0o700)
-    nobody = pwd.getpwnam("nobody")
-    assert not postgres.reachable(closed / "inside", nobody)
-    assert postgres.reachable(Path("/usr/bin"), nobody)
+    stranger = pwd.struct_passwd(("stranger", "x", 64999, 64999, "", "/", "/bin/false"))
+    assert not postgres.reachable(closed / "inside", stranger)
+    assert postgres.reachable(Path("/usr/bin"), stranger)
 
 
 def test_data_of_a_version_that_is_gone_is_not_touched(local: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
