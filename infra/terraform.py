@@ -291,7 +291,8 @@ class Terraform:
             try:
                 for line in lines:
                     _read(line, run, on_event) if as_json else run.plain.append(line)
-                run.code = process.wait()
+                code = process.wait()
+                run.code = code if code >= 0 else 128 - code  # killed by a signal, as a shell reports it
                 break
             except KeyboardInterrupt:
                 if not interrupted:
