@@ -1,0 +1,37 @@
+"""What a user sees: plain in a pipe, no more than asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.errors import OrreryError
+from infra.output import Ui
+
+
+def test_results_go_to_stdout_and_progress_beside_them(capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Ui()
+    ui.say("a result")
+    ui.note("some progress")
+    assert capsys.readouterr() == ("a result\n", "some progress\n")
+
+
+def test_a_table_in_a_pipe_is_unfolded_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    Ui().table(["name", "count"], [["a" * 200, 1], ["b c", None]])
+    assert capsys.readouterr().out == f"name\tcount\n{'a' * 200}\t1\nb c\tNone\n"
+
+
+def test_a_step_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with Ui().step("working") as show:
+        show("on something")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_commands_are_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    Ui().command(["terraform", "plan"])
+    Ui(verbose=True).command(["terraform", "plan", "-out=a b"], {"GOGC": "400"})
+    assert capsys.readouterr().err == "$ GOGC=400 terraform plan '-out=a b'\n"
+
+
+def test_an_error_reads_as_a_sentence_with_its_next_step() -> None:
+    assert str(OrreryError("it broke", next_step="mend it")) == "it broke (next: mend it)"
+    assert str(OrreryError("it broke")) == "it broke"
