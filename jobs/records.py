@@ -96,7 +96,7 @@ class Records:
 
     def __init__(self, pieces: Iterable[bytes], block_bytes: int = BLOCK) -> None:
         self._pieces = iter(pieces)
-        self._block_bytes = block_bytes
+        self._block_bytes = self._window = block_bytes
         self._rest = b""
         self._line = 1
         self._ended = False
@@ -150,20 +150,23 @@ class Records:
             data, self._rest = self._cut()
             if data:
                 block, taken, lines = _judge(data, self._line, columns, last=self._ended and not self._rest)
+                # A record that is longer than the window needs a larger one to make progress.
+                self._window = self._block_bytes if taken else 2 * self._window
                 self._rest = data[taken:] + self._rest
                 self._line += lines
                 self.blank_lines += block.blank_lines
                 yield block
 
     def _fill_line(self) -> None:
+        self._fill()
         while b"\n" not in self._rest and not self._ended and len(self._rest) <= MAX_LINE_BYTES:
+            self._window *= 2
             self._fill()
+        self._window = self._block_bytes
 
     def _fill(self) -> None:
         pieces, size = [self._rest], len(self._rest)
-        # A record left over from the last block needs fresh bytes behind it to make progress.
-        wanted = max(self._block_bytes, size + 1)
-        while size < wanted and not self._ended:
+        while size <= self._window and not self._ended:
             piece = next(self._pieces, None)
             if piece is None:
                 self._ended = True
@@ -173,13 +176,17 @@ class Records:
         self._rest = b"".join(pieces)
 
     def _cut(self) -> tuple[bytes, bytes]:
-        """Split what was read behind its last line end."""
-        end = self._rest.rfind(b"\n") + 1
-        if self._ended and end < len(self._rest):
-            return self._rest + b"\n", b""
-        if not end and len(self._rest) > MAX_LINE_BYTES:
-            raise FileRejected("line_too_long", f"line {self._line} is longer than {MAX_LINE_BYTES:,} bytes: not a CSV")
-        return self._rest[:end], self._rest[end:]
+        """Split what was read behind the last line that ends in the window, or else the first that ends at all."""
+        if self._ended and len(self._rest) <= self._window:
+            return self._rest.removesuffix(b"\n") + b"\n", b""
+        end = self._rest.rfind(b"\n", 0, self._window) + 1 or self._rest.find(b"\n") + 1
+        if end:
+            return self._rest[:end], self._rest[end:]
+        if len(self._rest) > MAX_LINE_BYTES:
+            message = f"line {self._line} is longer than {MAX_LINE_BYTES:,} bytes: not a CSV"
+            raise FileRejected("line_too_long", message)
+        self._window *= 2
+        return b"", self._rest
 
 
 @dataclass
