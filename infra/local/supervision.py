@@ -78,6 +78,11 @@ class Supervisor:
 
     def start(self, python: Path) -> None:
         """Start supervisord in the background; processes that an earlier one left behind end first."""
+        if re.search(r"\s[#;]|[%\n\"\[]", str(self.place.home)):
+            raise OrreryError(
+                f"supervisord cannot work below a folder of this name: {str(self.place.home)!r}",
+                next_step="move the checkout to a path without quotes, brackets, percent signs, ' #' and ' ;'",
+            )
         self.end_orphans()
         self._make_private(self.folder)
         self._make_private(self.socket.parent)
@@ -268,7 +273,7 @@ class Supervisor:
             "umask=022\nminfds=256\nminprocs=16\n\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\n"
-            f"[include]\nfiles={escaped(self.folder / 'services')}/*.conf\n"
+            "[include]\nfiles=services/*.conf\n"  # relative to this file: absolute ones end at a space
         )
 
     def _section(self, name: str, program: Program) -> str:

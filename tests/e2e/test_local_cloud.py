@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from infra.errors import OrreryError
 from infra.local import Cloud, Database, postgres
+from infra.local.service import is_free
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +37,7 @@ ANY: Any = boto3  # its stubs want literal service names
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 
-def until(condition: Callable[[], Any], seconds: float = 40) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     """Wait for a condition and return what it gave."""
     deadline = time.monotonic() + seconds
     while True:
@@ -46,16 +48,30 @@ def until(condition: Callable[[], Any], seconds: float = 40) -> Any:
         time.sleep(0.05)
 
 
+def keep_away_from_the_usual_ports(cloud: Cloud) -> None:
+    """Give a cloud ports of its own, so that the developer's cloud keeps its ports while the tests run."""
+    ports: dict[str, dict[str, int]] = {}
+    for one in cloud.services.values():
+        while True:
+            base = random.randrange(20_000, 30_000)
+            chosen = {label: base + number for number, label in enumerate(one.preferred_ports)}
+            if all(map(is_free, chosen.values())):
+                break
+        ports[one.name] = chosen
+    cloud.place.home.mkdir(parents=True)
+    (cloud.place.home / "state.json").write_text(json.dumps({"ports": ports}))
+
+
 def new_cloud(root: Path) -> Iterator[Cloud]:
     made = Cloud(root)
+    keep_away_from_the_usual_ports(made)
     try:
         yield made
     finally:
         made.down()
         assert made.supervisor.orphans() == []
-        data = made.postgres.data
-        if data.is_symlink():  # the tests' folders are closed to the database's user
-            shutil.rmtree(data.resolve().parents[2])
+        # The tests' folders are closed to the database's user, so its data went elsewhere.
+        shutil.rmtree(postgres.outside(made.place.home, "").parents[1])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +85,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Cloud]:
     """A cloud that a test may stop and break."""
-    yield from new_cloud(tmp_path / "state")
+    yield from new_cloud(tmp_path / "a folder with spaces")
 
 
 def client(cloud: Cloud, service: str, region: str = "us-east-1", through: str = "") -> Any:
@@ -91,7 +107,7 @@ def health(cloud: Cloud) -> dict[str, Any]:
 
 
 def wait_until_saved(cloud: Cloud) -> None:
-    until(lambda: (saver := health(cloud)["saver"])["saved"] >= saver["changes"], 10)
+    until(lambda: (saver := health(cloud)["saver"])["saved"] >= saver["changes"])
 
 
 def function(code: str) -> bytes:
@@ -108,7 +124,7 @@ def deploy(cloud: Cloud, region: str, name: str, code: str) -> None:
         Role=ROLE,
         Handler="main.handler",
         Code={"ZipFile": function(code)},
-        Timeout=20,
+        Timeout=50,
     )
 
 
@@ -244,8 +260,10 @@ def test_a_web_page_cannot_wipe_the_state(shared: Cloud) -> None:
 
 ASK_AWS = """
 import os, boto3
+from botocore.config import Config
 def handler(event, context):
-    names = [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]]
+    s3 = boto3.client("s3", config=Config(retries={"total_max_attempts": 1}))
+    names = [one["Name"] for one in s3.list_buckets()["Buckets"]]
     return {"region": os.environ["AWS_REGION"], "url": os.environ["AWS_ENDPOINT_URL"], "buckets": names}
 """
 
@@ -451,7 +469,7 @@ def start_up(cloud: Cloud, *names: str) -> subprocess.Popen[str]:
 
 def test_two_commands_that_start_at_once_share_the_services(own: Cloud) -> None:
     commands = [start_up(own, "aws", "postgres"), start_up(own, "postgres", "aws")]
-    outputs = [command.communicate(timeout=90) for command in commands]
+    outputs = [command.communicate(timeout=180) for command in commands]
     assert [command.returncode for command in commands] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0]
     assert sum("supervisor.supervisord" in process.cmdline() for process in own.supervisor.orphans()) == 1
@@ -459,17 +477,17 @@ def test_two_commands_that_start_at_once_share_the_services(own: Cloud) -> None:
 
 def test_ctrl_c_while_it_starts_leaves_nothing_half_held(own: Cloud) -> None:
     command = start_up(own, "aws", "postgres")
-    until(lambda: (own.supervisor.folder / "services" / "aws.conf").exists(), 20)
+    until(lambda: (own.supervisor.folder / "services" / "aws.conf").exists())
     command.send_signal(signal.SIGINT)
-    command.communicate(timeout=60)
+    command.communicate(timeout=180)
     assert command.returncode != 0
-    until(lambda: own.supervisor.orphans() == [], 20)
+    until(lambda: own.supervisor.orphans() == [])
     own.up(["aws", "postgres"])
     client(own, "s3").list_buckets()
 
 
 def test_services_outlive_the_command_that_started_them(own: Cloud) -> None:
-    output, errors = start_up(own, "aws").communicate(timeout=60)
+    output, errors = start_up(own, "aws").communicate(timeout=180)
     assert str(own.endpoint("aws").port) in output, errors
     client(own, "s3").list_buckets()
 
@@ -567,8 +585,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_no_process(small_disk: Path) -> None:
-    (small_disk / "ballast").write_bytes(b"x" * 255_000)
     for made in new_cloud(small_disk / "state"):
+        (small_disk / "ballast").write_bytes(b"x" * 245_000)
         with pytest.raises(OrreryError) as caught:
             made.up(["postgres"])
         assert "\n" not in caught.value.what

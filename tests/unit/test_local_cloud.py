@@ -199,6 +199,13 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     assert path != Cloud(deep / "other").supervisor.socket
 
 
+@pytest.mark.parametrize("name", ["a #b", "a ;b", "100%", 'a"b', "a[b]"])
+def test_a_path_that_supervisord_would_misread_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OrreryError, match="cannot work below") as caught:
+        Cloud(tmp_path / name).supervisor.start(Path(sys.executable))
+    assert "move the checkout" in caught.value.next_step
+
+
 def test_values_reach_the_process_as_they_are(local: Cloud) -> None:
     from configparser import RawConfigParser
 
