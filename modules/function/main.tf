@@ -1,7 +1,7 @@
 locals {
   in_vpc = length(var.subnet_ids) > 0
 
-  # A name by content: an older package stays beside a newer one until nothing refers to it.
+  # A name by content: the package in use stays until the function has the next one.
   package_key = "functions/${var.name}/${replace(replace(trimsuffix(var.package_sha256, "="), "/", "_"), "+", "-")}.zip"
 }
 
@@ -15,6 +15,13 @@ resource "aws_s3_object" "package" {
   content_type           = "application/zip"
   server_side_encryption = "aws:kms"
   kms_key_id             = coalesce(var.package_bucket.kms_key_arn, var.kms_key_arn)
+
+  # An object's tags are paid for, limited to ten, and say no more than its bucket's.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
 
   lifecycle {
     create_before_destroy = true

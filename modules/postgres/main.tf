@@ -81,6 +81,6 @@ resource "aws_db_instance" "this" {
   performance_insights_kms_key_id       = var.kms_key_arn
   performance_insights_retention_period = 7
 
-  # RDS would make the log groups itself, without encryption and for ever.
-  depends_on = [aws_cloudwatch_log_group.this]
+  # RDS would make the log groups itself, without encryption and for ever, and tries the monitoring role at once.
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy_attachment.monitoring]
 }
