@@ -1,0 +1,384 @@
+"""The life of a stack: one run at a time, nothing lost unasked, and a line that says what really ran."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from infra import deploy
+from infra.catalog import StackInfo
+from infra.errors import OrreryError
+from infra.output import Ui
+from infra.paths import ROOT
+
+CODE = """
+from infra.live import Check
+from infra.stack import Stack
+
+
+class Quasar(Stack):
+    def build(self):
+        topic = self.module("topic", "topic", name=self.physical("news"), kms_key_arn="arn:aws:kms:x")
+        self.output("topic", topic.arn, "Where news go.")
+
+    def smoke(self, live):
+        yield Check("it beats", {ok}, "once")
+
+    def run(self, live, data):
+        live.ui.say(f"ran on {{live.outputs['topic']}}")
+        {run}
+"""
+BUCKET = {"addr": "module.a.aws_s3_bucket.this", "resource_type": "aws_s3_bucket"}
+ROLE = {"addr": "module.a.aws_iam_role.this", "resource_type": "aws_iam_role"}
+
+
+class FakeCloud:
+    """A local cloud that is up at once and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.left: list[str] = []
+
+    def up(self, names: list[str], on_progress: object = None) -> dict[str, Any]:
+        self.asked.append(("up", names))
+        return {"aws": SimpleNamespace(region_urls={"us-east-1": "http://127.0.0.1:2"})}
+
+    def aws_environment(self) -> dict[str, str]:
+        return {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}
+
+    def provision_database(self, name: str) -> Any:
+        self.asked.append(("provision", name))
+        return SimpleNamespace(host="127.0.0.1", port=5433, database=name, user=name, password="s3cret-password")
+
+    def drop_database(self, name: str) -> None:
+        self.asked.append(("drop", name))
+
+    def leftovers(self, stack: str, regions: list[str]) -> list[str]:
+        self.asked.append(("leftovers", stack, regions))
+        return self.left
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCloud:
+    made = FakeCloud()
+    monkeypatch.setattr(deploy, "cloud", lambda: made)
+    monkeypatch.setattr(deploy, "STATE", tmp_path / "state")
+    return made
+
+
+@pytest.fixture
+def info(plant: Callable[..., StackInfo], cloud: FakeCloud) -> StackInfo:
+    return plant("70_quasar", CODE.format(ok=True, run="pass"))
+
+
+def planned(*changes: tuple[str, dict[str, str]], **more: dict[str, Any]) -> dict[str, Any]:
+    events = [{"type": "planned_change", "change": {"resource": each, "action": action}} for action, each in changes]
+    return {
+        "plan": {"events": events},
+        "output": {"text": '{"topic": {"value": "arn:topic"}}\n'},
+        "state": {"text": f"{BUCKET['addr']}\n{ROLE['addr']}\n"},
+        **more,
+    }
+
+
+# ------------------------------------------------------------------------------------- deploy, destroy
+
+
+def test_a_deployment_plans_applies_checks_and_says_what_to_try_next(
+    info: StackInfo, terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terraform.does(**planned(("create", BUCKET), ("create", ROLE)))
+    deploy.deploy(info, "local", Ui(), yes=False)
+    assert terraform.commands == ["init", "plan", "apply", "output", "state"]
+    assert capsys.readouterr().out.splitlines() == [
+        "70_quasar on local: 2 to create.",
+        "  ok  it beats: once",
+        "",
+        "Local cloud: 1 resources executed, 1 accepted (control plane only), 0 modules stood in for, 0 cloud-only.",
+        "  topic = arn:topic",
+        "Next:",
+        "  make run STACK=70_quasar",
+        "  make destroy STACK=70_quasar",
+    ]
+    assert cloud.asked[0] == ("up", ["aws"])
+
+
+def test_a_second_deployment_without_a_change_applies_nothing_and_still_checks(
+    info: StackInfo, terraform: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terraform.does(**planned())
+    deploy.deploy(info, "local", Ui(), yes=False)
+    assert "apply" not in terraform.commands
+    out = capsys.readouterr().out
+    assert out.startswith("70_quasar on local: no change, everything is as it should be.")
+    assert "ok  it beats" in out
+
+
+def test_a_failing_smoke_check_fails_the_deployment(
+    plant: Callable[..., StackInfo], cloud: FakeCloud, terraform: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = plant("70_quasar", CODE.format(ok=False, run="pass"))
+    terraform.does(**planned(("create", BUCKET)))
+    with pytest.raises(OrreryError) as caught:
+        deploy.deploy(info, "local", Ui(), yes=False)
+    assert caught.value.what == "deployed, but 1 smoke checks failed: it beats"
+    assert caught.value.code != 0 and "make logs" in caught.value.next_step
+    assert "FAILED  it beats: once" in capsys.readouterr().out
+
+
+def test_a_smoke_check_that_breaks_names_its_line(
+    plant: Callable[..., StackInfo], cloud: FakeCloud, terraform: Any
+) -> None:
+    info = plant("70_quasar", CODE.format(ok="1 / 0", run="pass"))
+    terraform.does(**planned())
+    with pytest.raises(OrreryError, match=r"stacks/70_quasar/stack\.py, line 12: ZeroDivisionError"):
+        deploy.deploy(info, "local", Ui(), yes=False)
+
+
+def test_destroying_removes_everything_and_looks_whether_it_is_gone(
+    info: StackInfo, terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terraform.does(**planned(("delete", BUCKET)))
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert "-destroy" in terraform.calls[1] and terraform.commands == ["init", "plan", "apply"]
+    assert cloud.asked[-1] == ("leftovers", "70-quasar", ["us-east-1"])
+    assert "nothing of it is left" in capsys.readouterr().out
+
+
+def test_what_a_destruction_leaves_is_an_error(info: StackInfo, terraform: Any, cloud: FakeCloud) -> None:
+    terraform.does(**planned())
+    cloud.left = [f"sqs queue orrery-70-quasar-{n}" for n in range(7)]
+    with pytest.raises(OrreryError) as caught:
+        deploy.destroy(info, "local", Ui(), yes=True)
+    assert caught.value.what.startswith("7 resources of 70_quasar are left in the local cloud: sqs queue")
+    assert "orrery-70-quasar-6" in caught.value.details
+
+
+def test_running_what_is_not_deployed_says_how_to_deploy_it(info: StackInfo, terraform: Any) -> None:
+    terraform.does(output={"text": "{}\n"})
+    with pytest.raises(OrreryError) as caught:
+        deploy.run(info, "local", Ui(), None)
+    assert caught.value.what == "70_quasar is not deployed on local"
+    assert caught.value.next_step == "make deploy STACK=70_quasar"
+
+
+def test_running_uses_the_deployments_outputs(
+    info: StackInfo, terraform: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terraform.does(**planned())
+    deploy.run(info, "local", Ui(), None)
+    assert "ran on arn:topic" in capsys.readouterr().out
+
+
+def test_a_run_that_breaks_names_its_line(plant: Callable[..., StackInfo], cloud: FakeCloud, terraform: Any) -> None:
+    info = plant("70_quasar", CODE.format(ok=True, run="{}['gone']"))
+    terraform.does(**planned())
+    with pytest.raises(OrreryError, match=r"stack\.py, line 16: KeyError"):
+        deploy.run(info, "local", Ui(), None)
+
+
+def test_a_data_file_that_is_not_there_stops_before_anything_starts(info: StackInfo, cloud: FakeCloud) -> None:
+    with pytest.raises(OrreryError) as caught:
+        deploy.run(info, "local", Ui(), Path("/nowhere/launches.csv"))
+    assert caught.value.what == "there is no file /nowhere/launches.csv"
+    assert cloud.asked == []
+
+
+# ---------------------------------------------------------------------------------------- losing data
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("action", ["replace", "delete"])
+def test_without_a_terminal_nothing_that_holds_data_is_lost(
+    info: StackInfo, terraform: Any, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    terraform.does(**planned((action, BUCKET), ("update", ROLE)))
+    with pytest.raises(OrreryError) as caught:
+        deploy.deploy(info, "local", Ui(), yes=False)
+    assert caught.value.what == f"the plan destroys or replaces 1 resources that hold data: {BUCKET['addr']}"
+    assert "YES=1" in caught.value.next_step
+    assert "apply" not in terraform.commands
+
+
+def test_yes_goes_on(info: StackInfo, terraform: Any) -> None:
+    terraform.does(**planned(("replace", BUCKET)))
+    deploy.deploy(info, "local", Ui(), yes=True)
+    assert "apply" in terraform.commands
+
+
+@pytest.mark.parametrize(("typed", "applied"), [("yes\n", True), ("y\n", False), ("\n", False), ("no\n", False)])
+def test_on_a_terminal_the_user_is_asked(
+    info: StackInfo, terraform: Any, monkeypatch: pytest.MonkeyPatch, typed: str, applied: bool
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    terraform.does(**planned(("delete", BUCKET)))
+    if applied:
+        deploy.deploy(info, "local", Ui(), yes=False)
+    else:
+        with pytest.raises(OrreryError, match="nothing was changed"):
+            deploy.deploy(info, "local", Ui(), yes=False)
+    assert ("apply" in terraform.commands) is applied
+
+
+def test_what_holds_no_data_is_replaced_without_asking(info: StackInfo, terraform: Any) -> None:
+    terraform.does(**planned(("replace", ROLE), ("delete", ROLE)))
+    deploy.deploy(info, "local", Ui(), yes=False)
+    assert "apply" in terraform.commands
+
+
+def test_a_summary_shows_what_is_not_just_created(
+    info: StackInfo, terraform: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [("create", ROLE)] + [("replace", {**BUCKET, "addr": f"module.b{n}.aws_s3_bucket.this"}) for n in range(45)]
+    terraform.does(**planned(*changes))
+    deploy.deploy(info, "local", Ui(), yes=True)
+    out = capsys.readouterr().out
+    assert "1 to create, 45 to replace." in out
+    assert out.count("±") == 40 and "(holds data)" in out and "… and 5 more" in out
+    assert ROLE["addr"] not in out
+
+
+# ------------------------------------------------------------------------------------ stand-ins, ledger
+
+
+def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
+    info: StackInfo, terraform: Any, cloud: FakeCloud, tmp_path: Path
+) -> None:
+    listed = [
+        "module.lake.aws_s3_bucket.this",
+        "module.lake.aws_kms_key.this",
+        "module.lake.aws_iam_role.this",
+        'module.lake["a"].data.aws_region.now',
+        "module.database.aws_secretsmanager_secret.this",
+        "module.database_copy.aws_sqs_queue.this",
+    ]
+    terraform.does(state={"text": "\n".join(listed) + "\n"})
+    with deploy.session(info, "local", Ui()) as at:
+        at.stack.stand_ins["database"] = "postgres"
+        at.stack.skipped += ["logs of zone", "warehouse (snowflake)"]
+        assert deploy._ledger_line(at) == (
+            "Local cloud: 3 resources executed, 1 accepted (control plane only), "
+            "1 modules stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
+        )
+
+
+def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files(
+    plant: Callable[..., StackInfo],
+    module_folder: Callable[..., Path],
+    cloud: FakeCloud,
+    terraform: Any,
+    tmp_path: Path,
+) -> None:
+    module_folder("wall", 'variable "name" {\n  type = string\n}\n', "", 'local = "stand-in"\nservice = "postgres"')
+    code = (
+        "from infra.stack import Stack\n\n\nclass A(Stack):\n    def build(self):\n"
+        "        self.module('north', 'wall', name='n')\n        self.module('south', 'wall', name='s')\n"
+    )
+    info = plant("70_quasar", code)
+    with deploy.session(info, "local", Ui()) as at:
+        at.terraform.plan()
+    assert cloud.asked[1:] == [("provision", "70_quasar_north"), ("provision", "70_quasar_south")]
+    seen = terraform.log[-2]["environment"]
+    assert seen["TF_VAR_north_standin_password"] == "s3cret-password"
+    assert '"database": "70_quasar_north"' in seen["TF_VAR_north_standin"]
+    for file in (tmp_path / "state").rglob("*"):
+        assert not file.is_file() or b"s3cret-password" not in file.read_bytes()
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert [each for each in cloud.asked if each[0] == "drop"] == [("drop", "70_quasar_north"), ("drop", "70_quasar_south")]
+
+
+# ------------------------------------------------------------------------------------- one run at a time
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from infra import deploy
+with deploy.lock(Path(sys.argv[1]), "70_quasar"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", HOLD, str(folder)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_run_is_told_who_works_and_to_try_later(info: StackInfo, terraform: Any, cloud: FakeCloud) -> None:
+    folder = deploy.STATE / "stacks" / info.slug / "local"
+    first = holder(folder)
+    try:
+        with pytest.raises(OrreryError) as caught:
+            deploy.deploy(info, "local", Ui(), yes=True)
+        assert caught.value.what == f"another run works on 70_quasar right now (process {first.pid})"
+        assert caught.value.code == 75 and "wait" in caught.value.next_step
+        assert terraform.commands == [] and cloud.asked == []
+    finally:
+        first.kill()
+        first.communicate()
+    terraform.does(**planned())
+    deploy.deploy(info, "local", Ui(), yes=True)  # the lock of a killed run holds nobody back
+
+
+def test_a_run_that_fails_lets_go_of_the_lock(info: StackInfo, terraform: Any) -> None:
+    terraform.does(plan={"code": 1, "text": "bad\n"})
+    with pytest.raises(OrreryError):
+        deploy.deploy(info, "local", Ui(), yes=True)
+    with open(deploy.STATE / "stacks" / info.slug / "local" / "lock") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_targets_do_not_hold_each_other_back(info: StackInfo, terraform: Any) -> None:
+    first = holder(deploy.STATE / "stacks" / info.slug / "local")
+    try:
+        with deploy.session(info, "offline", Ui()) as at:
+            assert at.cloud is None and at.target.name == "offline"
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+
+
+# ------------------------------------------------------------------------------------ a disk that refuses
+
+
+def test_a_state_folder_that_cannot_be_made_is_one_line(
+    info: StackInfo, terraform: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(deploy, "STATE", tmp_path / "file")
+    with pytest.raises(OrreryError) as caught:
+        deploy.deploy(info, "local", Ui(), yes=True)
+    assert caught.value.what.startswith(f"cannot write to {tmp_path}/file/stacks/70-quasar/local")
+    assert "nothing was changed" in caught.value.next_step
+
+
+def test_a_full_disk_is_one_line_wherever_it_shows(
+    info: StackInfo, terraform: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(deploy.Terraform, "write", full)
+    with pytest.raises(OrreryError, match="cannot write to .*: No space left on device"):
+        deploy.deploy(info, "local", Ui(), yes=True)
