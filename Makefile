@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list plan deploy run destroy up down status logs doctor module docs bench lock \
+.PHONY: help list plan deploy run destroy up down reset status logs doctor module docs bench lock \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -32,6 +32,8 @@ up: ## [SERVICE=…]: start the local cloud
 	@$(ORRERY) up $(SERVICE)
 down: ## [SERVICE=…]: stop the local cloud; its data stays
 	@$(ORRERY) down $(SERVICE)
+reset: ## throw the local cloud away: its data and all local states
+	@$(ORRERY) reset
 status: ## the services of the local cloud
 	@$(ORRERY) status
 logs: ## SERVICE=…: the end of a service's log

@@ -161,6 +161,14 @@ def down(services: Annotated[list[str] | None, typer.Argument(help="aws, postgre
 
 
 @app.command()
+def reset(yes: YesOption = False) -> None:
+    """Throw the local cloud away: its data, and the states of all stacks on it. AWS is not touched."""
+    from infra import deploy as life
+
+    life.reset(Ui(), yes=yes)
+
+
+@app.command()
 def status(json: JsonOption = False) -> None:
     """Show the services of the local cloud."""
     from dataclasses import asdict

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,12 +161,36 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
             if left:
                 raise OrreryError(
                     f"{len(left)} resources of {info.id} are left in the local cloud: {', '.join(left[:5])}",
-                    next_step="they are not in the state; `make down` with FORGET=1 empties the local cloud",
+                    next_step="they are not in the state; `make reset` throws the whole local cloud away",
                     details="\n".join(left),
                 )
             ui.say(f"{info.id} is gone; nothing of it is left in the local cloud.")
         else:
             ui.say(f"{info.id} is gone.")
+
+
+def reset(ui: Ui, *, yes: bool) -> None:
+    """Stop the local cloud and delete its data and the states of all stacks on it.
+
+    The way out when the two no longer fit together, such as after resources were made whose state was lost.
+
+    Raises
+    ------
+    OrreryError
+        Somebody works on a stack, or the user said no.
+    """
+    import shutil
+
+    states = sorted((STATE / "stacks").glob("*/local"))
+    if not yes:
+        _ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
+    with ExitStack() as held:
+        for folder in states:
+            held.enter_context(lock(folder, folder.parent.name))
+        cloud().down(None)
+        for folder in [*states, STATE / "local"]:
+            shutil.rmtree(folder, ignore_errors=True)
+    ui.say("the local cloud is empty; `make deploy STACK=…` starts it anew")
 
 
 def show_plan(plan: Plan, info: StackInfo, target_name: str, ui: Ui) -> None:
@@ -190,17 +215,22 @@ def _confirm(plan: Plan, yes: bool) -> None:
     losing = [change for change in plan.changes if change.loses_data]
     if not losing or yes:
         return
-    import sys
-
     names = ", ".join(change.address for change in losing[:3]) + (" …" if len(losing) > 3 else "")
     if not sys.stdin.isatty():
         raise OrreryError(
             f"the plan destroys or replaces {len(losing)} resources that hold data: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    print(f"This destroys or replaces {len(losing)} resources that hold data.", file=sys.stderr)
+    _ask(f"This destroys or replaces {len(losing)} resources that hold data.")
+
+
+def _ask(what: str) -> None:
+    """Go on only when the user types yes; without a terminal there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise OrreryError(what, next_step="if that is what you want: YES=1 (or --yes)")
+    print(what, file=sys.stderr)
     if input("Type 'yes' to go on: ").strip() != "yes":
-        raise OrreryError("stopped; nothing was changed", next_step="change the stack, or say yes")
+        raise OrreryError("stopped; nothing was changed", next_step="type yes, or YES=1, to go on")
 
 
 def _smoke(stack: Stack, live: Live, ui: Ui) -> None:

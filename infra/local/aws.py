@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import OrreryError
-from infra.local.service import ACCOUNT, HOST, REGIONS, Endpoint, Place, Program, write_private
+from infra.local.service import ACCOUNT, CANNOT_SAVE, HOST, REGIONS, Endpoint, Place, Program, write_private
 
 GATEWAY = Path(__file__).with_name("aws_gateway.py")
 
@@ -78,7 +78,7 @@ class Aws:
         if health.get("data") != str(self.data):
             return f"port {ports['main']} is answered by another program"
         failure = health["saver"]["failure"]
-        return f"it cannot save its state: {failure}" if failure else ""
+        return f"{CANNOT_SAVE}: {failure}" if failure else ""
 
     def ask(self, port: int, method: str, path: str, timeout: float = 10) -> dict[str, Any]:
         """Call one of the gateway's own addresses."""

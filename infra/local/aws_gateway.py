@@ -518,6 +518,7 @@ class Saver:
     """
 
     PAUSE = 0.5
+    PAUSE_AFTER_FAILURE = 5.0
     SWEEP = 30.0
     LIMIT = 60
 
@@ -582,6 +583,7 @@ class Saver:
         self.failure = result.get("failure") or ("" if status == 0 else f"saving ended with status {status}")
         if self.failure:
             log.error("state was not saved: %s", self.failure)
+            self.due.update(dict.fromkeys(names, now + self.PAUSE_AFTER_FAILURE))
         else:
             self.saved = max(self.saved, changes)
         self.last = {"fork_ms": round(forked * 1000, 2), "save_ms": round((now - started) * 1000, 1)}
@@ -660,7 +662,7 @@ def raise_file_limit() -> None:
 
 
 def load_beside(name: str) -> Any:
-    """Import a file that lies beside this one; its folder stays off the path, where its names would hide packages."""
+    """Import a file beside this one, whose folder is not on the path: its names would hide others."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

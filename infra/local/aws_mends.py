@@ -18,6 +18,7 @@ def apply() -> None:
     security_group_prefix_lists()
     alarms_in_xml()
     replica_keys()
+    secret_replicas_removed()
 
 
 def security_group_prefix_lists() -> None:
@@ -108,9 +109,10 @@ def to_xml(value: Any, key: str = "") -> str:
 
 
 def replica_keys() -> None:
-    """Keep the key that a replica of a global table was given.
+    """Keep the key that a replica of a global table was given, and drop a removed replica's tags.
 
-    Without it each replica shows the first region's key, and the provider plans to make the replica again.
+    Without it each replica shows the first region's key, and the provider plans to make the replica again; and a
+    destroyed stack seems to have left a table.
     """
     from ministack.services import dynamodb
 
@@ -119,9 +121,13 @@ def replica_keys() -> None:
     def update_with_keys(name: str, table: dict[str, Any], updates: list[dict[str, Any]]) -> Any:
         refused = update(name, table, updates)
         if refused is None:
+            account = dynamodb.get_account_id()
             for change in updates:
                 for action, body in change.items():
-                    replica = dynamodb._tables.get_scoped(dynamodb.get_account_id(), body["RegionName"], name)
+                    if action == "Delete":
+                        arn = f"arn:aws:dynamodb:{body['RegionName']}:{account}:table/{name}"
+                        dynamodb._tags.pop_scoped(account, body["RegionName"], arn, None)
+                    replica = dynamodb._tables.get_scoped(account, body["RegionName"], name)
                     key = body.get("KMSMasterKeyId")
                     if action in ("Create", "Update") and key and replica is not None:
                         sse = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}
@@ -129,3 +135,30 @@ def replica_keys() -> None:
         return refused
 
     dynamodb._apply_replica_updates = update_with_keys
+
+
+def secret_replicas_removed() -> None:
+    """Serve RemoveRegionsFromReplication.
+
+    Without it a replicated secret can't be destroyed: the provider takes its replicas away first.
+    """
+    from ministack.services import secretsmanager
+
+    handle = secretsmanager.handle_request
+
+    async def handle_removal(method: str, path: str, headers: Any, body: Any, query: Any) -> Any:
+        if not headers.get("x-amz-target", "").endswith(".RemoveRegionsFromReplication"):
+            return await handle(method, path, headers, body, query)
+        wanted = json.loads(body or b"{}")
+        _, secret = secretsmanager._resolve(wanted.get("SecretId"))
+        if secret is None:
+            code, what = "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+            return secretsmanager.error_response_json(code, what, 400)
+        gone = set(wanted.get("RemoveReplicaRegions", []))
+        status = secret.get("ReplicationStatus", [])
+        secretsmanager._delete_replicas({**secret, "ReplicationStatus": [s for s in status if s["Region"] in gone]})
+        secret["ReplicationStatus"] = [s for s in status if s["Region"] not in gone]
+        answer = {"ARN": secret["ARN"], "ReplicationStatus": secret["ReplicationStatus"]}
+        return secretsmanager.json_response(answer)
+
+    secretsmanager.handle_request = handle_removal

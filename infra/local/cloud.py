@@ -15,6 +15,7 @@ from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.postgres import Postgres
 from infra.local.service import (
+    CANNOT_SAVE,
     Check,
     Database,
     Endpoint,
@@ -239,7 +240,15 @@ class Cloud:
         explicit = explicit_port(one.name)
         if not ports or (explicit and explicit != ports["main"]) or not one.data.exists():
             return False
-        return self.supervisor.is_current(one.name, one.program(python, ports)) and not one.problem(ports)
+        if not self.supervisor.is_current(one.name, one.program(python, ports)):
+            return False
+        problem = one.problem(ports)
+        if problem.startswith(CANNOT_SAVE):
+            raise OrreryError(
+                f"{one.name}: {problem}",
+                next_step=f"free some space for {one.data}: it saves by itself then",
+            )
+        return not problem
 
     def _start(self, one: Service, python: Path, say: Say) -> None:
         if self._comes_back(one, python):

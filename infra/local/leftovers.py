@@ -152,7 +152,9 @@ def by_tag(clients: Clients, stack: str) -> Iterator[str]:
                 yield f"tagged: {item['ResourceARN']}"
         for listing in TAGGED_IN_EC2:
             for item in clients.ask(listing, Filters=[{"Name": "tag:stack", "Values": values}]):
-                if item.get("State") != "deleted":
+                # Asked for a tag, the emulator lists some types whole.
+                tagged = any(tag["Key"] == "stack" and tag["Value"] in values for tag in item.get("Tags", []))
+                if tagged and item.get("State") != "deleted":
                     yield f"tagged: {item[listing.name]} in {clients.region}"
     except (BotoCoreError, ClientError) as error:
         yield f"could not be checked: tags in {clients.region} ({error})"

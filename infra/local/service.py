@@ -16,6 +16,9 @@ ACCOUNT = "000000000000"
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2")
 """The regions that have a port of their own. Every other region works too, through the main port."""
 
+CANNOT_SAVE = "it cannot save its state"
+"""How the problem of a service begins that must not be restarted: what is in its memory would be lost."""
+
 State = Literal["running", "starting", "unhealthy", "stopped", "failed", "unsupervised"]
 
 

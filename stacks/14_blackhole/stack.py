@@ -203,7 +203,6 @@ class Blackhole(Stack):
             zone_name=ZONE,
             records={"users": {"endpoints": endpoints, "ttl_s": 60}},
             query_log={"kms_key_arn": key.arn},
-            force_destroy=self.target.disposable,
         )
 
     def _alarms(
