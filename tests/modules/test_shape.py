@@ -55,6 +55,7 @@ def test_module_toml_says_what_runs_locally(name: str) -> None:
     assert re.fullmatch(r"[A-Z].{19,139}\.", facts["summary"]), (
         "summary: one sentence of 20 to 140 characters"
     )
+    assert set(facts.get("local_without", {})) <= set(modules.load(name).variables)
     has_stand_in = (MODULES / name / "standin" / "main.tf").exists()
     assert (facts["local"] == "stand-in") == ("service" in facts) == has_stand_in
 
