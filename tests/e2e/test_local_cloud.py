@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -574,7 +575,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
@@ -586,9 +587,34 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_one_clear_error_and_leaves_no_process(small_disk: Path) -> None:
     for made in new_cloud(small_disk / "state"):
-        (small_disk / "ballast").write_bytes(b"x" * 245_000)
+        fill(small_disk)
         with pytest.raises(OrreryError) as caught:
             made.up(["postgres"])
         assert "\n" not in caught.value.what
         assert "disk" in caught.value.next_step
         (small_disk / "ballast").unlink()
+
+
+def test_a_disk_that_fills_up_loses_nothing(small_disk: Path) -> None:
+    for made in new_cloud(small_disk / "state"):
+        made.up(["aws"])
+        pid = pid_of(made, "aws")
+        fill(small_disk)
+        client(made, "sqs").create_queue(QueueName="while-it-was-full")
+        until(lambda cloud=made: any("No space left" in one.note for one in cloud.status()))
+        with pytest.raises(OrreryError, match="cannot save its state") as caught:
+            made.up(["aws"])
+        assert "free some space" in caught.value.next_step
+        assert pid_of(made, "aws") == pid, "a restart would have lost the queue"
+        (small_disk / "ballast").unlink()
+        wait_until_saved(made)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda cloud=made, old=pid: restarted(cloud, "aws", old))
+        assert "while-it-was-full" in str(client(made, "sqs").list_queues())
+
+
+def fill(folder: Path) -> None:
+    """Leave no room on a small disk."""
+    with (folder / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(b"x" * 4096):
+            pass
