@@ -26,8 +26,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 LIMIT_BYTES = 16 * 1024
-_ID = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
-_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]{2,63}$")
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]{2,63}")
 # A region in trouble must say so within the health check's patience, not after a minute of retries.
 _CONFIG = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 2, "mode": "standard"})
 
@@ -171,7 +171,7 @@ def email_hash(email: str) -> str:
 
 def _user_id(event: Mapping[str, Any]) -> str:
     user_id = str((event.get("pathParameters") or {}).get("id", ""))
-    if not _ID.match(user_id) or user_id.startswith("canary-"):
+    if not _ID.fullmatch(user_id) or user_id.startswith("canary-"):
         raise Refused(400, "a user id is 1 to 64 lower case letters, digits and hyphens, and is no canary-…")
     return user_id
 
@@ -189,7 +189,7 @@ def _fields(event: Mapping[str, Any]) -> dict[str, str]:
 
 def _email(body: Mapping[str, Any]) -> str:
     email = body.get("email")
-    if not isinstance(email, str) or not _EMAIL.match(email.strip()):
+    if not isinstance(email, str) or not _EMAIL.fullmatch(email.strip()):
         raise Refused(400, "email must be an e-mail address")
     return email.strip()
 
@@ -201,7 +201,8 @@ def _json(event: Mapping[str, Any]) -> dict[str, Any]:
         if len(text) > LIMIT_BYTES:
             raise Refused(413, f"the body is larger than {LIMIT_BYTES} bytes")
         body = json.loads(text)
-    except ValueError as error:
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
+    except (ValueError, RecursionError) as error:
         raise Refused(400, "the body must be JSON") from error
     if not isinstance(body, dict):
         raise Refused(400, "the body must be a JSON object")
