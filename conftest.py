@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent
 
 # Before anything of the engine is imported: it reads ORRERY_STATE once. Environments and caches are shared with
 # the checkout, because they follow from their inputs alone; states, locks and the local cloud are each session's own.
