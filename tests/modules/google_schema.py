@@ -1,7 +1,7 @@
 """The arguments that the Google provider knows, for the resources that modules use.
 
 That provider can't be started without a download, so its examples aren't planned. What it takes is kept in
-``google_schema.json``, taken from its bindings for Python. To write it anew, after a module used a new resource::
+``google_schema.json``, taken from its Python bindings. To write it anew, once a module takes a new resource::
 
     pip download --no-deps cdktf-cdktf-provider-google==16.12.1    # provider 6.50.0
     python -m tests.modules.google_schema cdktf_cdktf_provider_google-16.12.1-py3-none-any.whl
@@ -57,7 +57,9 @@ def block_mistakes(written: Mapping[str, Any], known: Block, where: str) -> Iter
 
 def static_and_dynamic(written: Mapping[str, Any]) -> dict[str, Any]:
     """Return a block's arguments with what ``dynamic`` makes of them, without the parser's own marks."""
-    given = {name: value for name, value in written.items() if name != "dynamic" and not name.startswith("__")}
+    given = {
+        name: value for name, value in written.items() if name != "dynamic" and not name.startswith("__")
+    }
     for generator in written.get("dynamic", []):
         for name, body in generator.items():
             if not name.startswith("__"):
@@ -123,7 +125,12 @@ def main(arguments: list[str]) -> int:
     """Write the schema of the resources that the modules for Google use."""
     from infra import modules
 
-    used = {kind for name in modules.names() if modules.load(name).provider == "google" for kind, _, _ in resources(name)}
+    used = {
+        kind
+        for name in modules.names()
+        if modules.load(name).provider == "google"
+        for kind, _, _ in resources(name)
+    }
     SCHEMA.write_text(json.dumps(from_bindings(Path(arguments[0]), used), indent=1) + "\n")
     print(f"wrote {SCHEMA.name}: {', '.join(sorted(used))}")
     return 0

@@ -143,6 +143,15 @@ run "refuses_a_caller_with_a_domain" {
   }
 }
 
+run "refuses_a_caller_with_a_dot_in_its_name" {
+  command         = plan
+  expect_failures = [var.invoke_permissions]
+
+  variables {
+    invoke_permissions = { "landing.bucket" = { service = "sns", source_arn = "arn:aws:sns:us-east-1:111122223333:x" } }
+  }
+}
+
 run "refuses_six_layers" {
   command         = plan
   expect_failures = [var.layers]

@@ -31,6 +31,15 @@ run "refuses_a_bucket_key_elsewhere" {
   }
 }
 
+run "refuses_a_dataset_key_without_a_path" {
+  command         = plan
+  expect_failures = [var.dataset_kms_key]
+
+  variables {
+    dataset_kms_key = "users"
+  }
+}
+
 run "refuses_a_dataset_key_elsewhere" {
   command         = plan
   expect_failures = [var.dataset_kms_key]
