@@ -138,7 +138,9 @@ def nearest(name: str, known: list[str]) -> str:
     return f", did you mean {found[0]!r}?" if found else ""
 
 
-def check_inputs(stack: str, instance: str, interface: Interface, inputs: Mapping[str, Any]) -> None:
+def check_inputs(
+    stack: str, instance: str, interface: Interface, inputs: Mapping[str, Any], *, none_is_given: bool = False
+) -> None:
     """Check what a stack passes to a module against the module's variables.
 
     Parameters
@@ -149,6 +151,8 @@ def check_inputs(stack: str, instance: str, interface: Interface, inputs: Mappin
         The module.
     inputs : mapping
         Variable name to value; None means "not given".
+    none_is_given : bool
+        Let None stand for a required variable: a stand-in does without what a cloud-only module would give it.
 
     Raises
     ------
@@ -166,7 +170,8 @@ def check_inputs(stack: str, instance: str, interface: Interface, inputs: Mappin
         if problem:
             raise OrreryError(f"{where}, variable {key!r}: {problem}", next_step=look)
     for key, variable in interface.variables.items():
-        if variable.required and inputs.get(key) is None:
+        given = key in inputs if none_is_given else inputs.get(key) is not None
+        if variable.required and not given:
             raise OrreryError(f"{where} needs variable {key!r} ({variable.type})", next_step=look)
 
 

@@ -151,8 +151,9 @@ class Stack:
         """
         self._check_instance_name(name)
         interface = modules.load(module)
+        stand_in = self.target.local and interface.local == "stand-in"
+        modules.check_inputs(self.info.id, name, interface, inputs, none_is_given=stand_in)
         given = {key: value for key, value in inputs.items() if value is not None}
-        modules.check_inputs(self.info.id, name, interface, given)
         absent = self.target.local and interface.local == "cloud-only"
         self._modules[name] = Module(self.info.id, name, interface, present=not absent)
         if absent:
@@ -163,7 +164,7 @@ class Stack:
                 del given[left_out]
                 self.skipped.append(f"{left_out} of {name}")
         source = interface.path
-        if self.target.local and interface.local == "stand-in":
+        if stand_in:
             source = interface.path / "standin"
             given |= self._stand_in_inputs(name, interface.service)
         block = self._cdk.TerraformHclModule(

@@ -1,5 +1,5 @@
 # What the module postgres does on AWS, carried by the local PostgreSQL server: the server, its database and its role exist
-# already when this is applied. Only what consumers find through AWS is made here: the secret and the security group.
+# already when this is applied. Only what consumers find through AWS is made here: the secret.
 # Variables that describe the RDS instance are taken, so that a stack passes the same values to both, and have no effect.
 
 resource "aws_secretsmanager_secret" "this" {
@@ -18,35 +18,4 @@ resource "aws_secretsmanager_secret_version" "this" {
     password = var.standin_password
   })
   secret_string_wo_version = var.standin.secret_version
-}
-
-resource "aws_security_group" "this" {
-  #checkov:skip=CKV2_AWS_5:Stands for the database's group; the local server is outside the VPC.
-  name        = "${var.name}-postgres"
-  description = "PostgreSQL of ${var.name}"
-  vpc_id      = var.vpc_id
-
-  tags = { Name = "${var.name}-postgres" }
-}
-
-resource "aws_vpc_security_group_ingress_rule" "clients" {
-  count = length(var.allowed_security_group_ids)
-
-  security_group_id            = aws_security_group.this.id
-  description                  = "PostgreSQL, from a client"
-  referenced_security_group_id = var.allowed_security_group_ids[count.index]
-  ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
-}
-
-resource "aws_vpc_security_group_egress_rule" "clients" {
-  count = length(var.allowed_security_group_ids)
-
-  security_group_id            = var.allowed_security_group_ids[count.index]
-  description                  = "PostgreSQL ${var.name}"
-  referenced_security_group_id = aws_security_group.this.id
-  ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
 }

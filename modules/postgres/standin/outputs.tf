@@ -25,6 +25,6 @@ output "secret_arn" {
 }
 
 output "security_group_id" {
-  description = "Security group of the database."
-  value       = aws_security_group.this.id
+  description = "Security group of the database; null, because the local server is in no VPC."
+  value       = null
 }

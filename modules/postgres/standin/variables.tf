@@ -151,14 +151,10 @@ variable "standin_password" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets, in at least two zones."
+  description = "Without effect: the local server is in no VPC."
   type        = list(string)
+  default     = []
   nullable    = false
-
-  validation {
-    condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids must be two or more, in different zones."
-  }
 }
 
 variable "username" {
@@ -174,7 +170,7 @@ variable "username" {
 }
 
 variable "vpc_id" {
-  description = "VPC of the subnets."
+  description = "Without effect: the local server is in no VPC."
   type        = string
-  nullable    = false
+  default     = null
 }
