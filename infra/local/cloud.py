@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 from infra.errors import OrreryError
 from infra.local.aws import Aws
-from infra.local.postgres import Postgres
+from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
     Check,
@@ -122,6 +123,12 @@ class Cloud:
                 from infra.local import localstack
 
                 localstack.stop()
+
+    def erase(self) -> None:
+        """Stop everything and delete all data, passwords, logs and ports: the next start is the first one."""
+        self.down()
+        shutil.rmtree(outside_root(self.place.home), ignore_errors=True)
+        shutil.rmtree(self.place.home, ignore_errors=True)
 
     def status(self) -> list[ServiceStatus]:
         """Return what is known about every service, running or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import re
@@ -248,11 +249,14 @@ def reachable(folder: Path, user: pwd.struct_passwd) -> bool:
     return True
 
 
-def outside(home: Path, what: str) -> Path:
-    """Return a folder that an unprivileged user can reach, one for each local cloud."""
-    import hashlib
+def outside_root(home: Path) -> Path:
+    """Return the folder of what can't be below ``.orrery``, one for each local cloud."""
+    return Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
 
-    folder = Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+
+def outside(home: Path, what: str) -> Path:
+    """Return a folder that an unprivileged user can reach; made when it is missing."""
+    folder = outside_root(home)
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
         raise OrreryError(
             f"{folder} belongs to somebody else", next_step="remove it, then run the command again"
