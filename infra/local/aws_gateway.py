@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import importlib.util
 import json
 import logging
@@ -584,8 +585,8 @@ class Saver:
         if self.failure:
             log.error("state was not saved: %s", self.failure)
             self.due.update(dict.fromkeys(names, now + self.PAUSE_AFTER_FAILURE))
-        else:
-            self.saved = max(self.saved, changes)
+        # A service that was not due may hold an older change than those just written.
+        self.saved = min((self.pending.get(name, 0) for name in self.services()), default=changes)
         self.last = {"fork_ms": round(forked * 1000, 2), "save_ms": round((now - started) * 1000, 1)}
 
     def write_and_exit(self, names: list[str], writer: int) -> None:
@@ -604,10 +605,13 @@ class Saver:
 
             states = self.services()
             self.folder.mkdir(parents=True, exist_ok=True)
+            lock = open(self.folder / ".saving", "w")  # noqa: SIM115  # held until this process ends
+            fcntl.flock(lock, fcntl.LOCK_EX)
             for name in names:
                 started = time.monotonic()
                 state = states[name]()
-                if state is None:
+                if state is None:  # its module could not be loaded: what an earlier run saved stays
+                    done[name] = (0.0, 0)
                     continue
                 document = {"__ministack_format__": persistence._state_format_version(name), "payload": state}
                 text = json.dumps(document, default=persistence._json_default).encode()
@@ -625,6 +629,13 @@ class Saver:
         if self.child:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child, signal.SIGKILL)
+
+
+def wait_for_saver(folder: Path) -> None:
+    """Wait for the child of a killed gateway: what it still writes is newer than what is there."""
+    if folder.exists():
+        with open(folder / ".saving", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -697,6 +708,7 @@ def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
     prepare_environment(settings)
     raise_file_limit()
+    wait_for_saver(Path(settings["data"]) / "state")
     asyncio.run(serve(settings))
 
 
