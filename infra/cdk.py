@@ -10,7 +10,10 @@ import importlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 from infra.errors import OrreryError
 
@@ -53,10 +56,31 @@ def load() -> ModuleType:
     os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
     os.environ.setdefault("CHECKPOINT_DISABLE", "1")
     try:
-        return importlib.import_module(PACKAGE)
+        with _out_of_reach_of_ctrl_c():
+            return importlib.import_module(PACKAGE)
     except ImportError as error:
         raise OrreryError(
             f"the CDK package {PACKAGE!r} cannot be imported",
             next_step="unset ORRERY_CDK, or install the package into the environment",
             details=str(error),
         ) from error
+
+
+class _InItsOwnSession(subprocess.Popen[Any]):
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **(settings | {"start_new_session": True}))
+
+
+@contextmanager
+def _out_of_reach_of_ctrl_c() -> Iterator[None]:
+    """Start the CDK's Node process, which its import does, in a session of its own.
+
+    A Ctrl-C in the terminal would end it before its Python side does, and that side then prints a traceback. It ends
+    by itself when this process is gone and its input with it.
+    """
+    plain = subprocess.Popen
+    subprocess.Popen = _InItsOwnSession  # type: ignore[misc]  # put back below
+    try:
+        yield
+    finally:
+        subprocess.Popen = plain  # type: ignore[misc]

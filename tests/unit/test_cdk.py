@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from infra import cdk
 from infra.errors import OrreryError
+from infra.paths import ROOT
 
 
 def node(folder: Path, script: str) -> None:
@@ -54,3 +59,22 @@ def test_a_package_that_is_not_there_names_the_setting(monkeypatch: pytest.Monke
     with pytest.raises(OrreryError) as caught:
         cdk.load()
     assert "'cdkto'" in caught.value.what and "ORRERY_CDK" in caught.value.next_step
+
+
+WAIT = "import time; from infra import cdk; cdk.load(); print('loaded', flush=True); time.sleep(30)"
+
+
+def test_ctrl_c_does_not_reach_its_process_and_leaves_no_traceback_of_it() -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-P", "-c", WAIT],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert run.stdout and run.stdout.readline() == "loaded\n"
+    os.killpg(run.pid, signal.SIGINT)
+    _, error = run.communicate(timeout=30)
+    assert error.strip().endswith("KeyboardInterrupt")
+    assert "atexit" not in error and "BrokenPipe" not in error
