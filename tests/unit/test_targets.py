@@ -132,7 +132,7 @@ def test_states_lie_beside_the_stack_or_locked_and_encrypted_in_s3() -> None:
 def test_only_the_real_target_checks_the_account() -> None:
     real = targets.Target("aws", "210987654321").provider("us-east-1", {})
     assert real == {"region": "us-east-1", "default_tags": [{"tags": {}}]}
-    assert targets.offline().provider("us-east-1", {})["skip_requesting_account_id"] is True
+    assert targets.offline().provider("us-east-1", {})["skip_credentials_validation"] is True
 
 
 def test_a_local_client_goes_through_its_regions_own_port() -> None:
