@@ -22,7 +22,8 @@ class Balance:
     updated : int
         Records that changed an existing row.
     duplicate : int
-        Records that changed nothing: the table already says so, or a later record of the same file says it again.
+        Records that changed nothing: the table already says so, or a later record of the same file says it
+        again.
     quarantined : int
         Records kept aside, each with a line number and a reason.
     """
@@ -36,7 +37,10 @@ class Balance:
     def __post_init__(self) -> None:
         """Refuse to exist when the counts do not add up."""
         counts = asdict(self)
-        if min(counts.values()) < 0 or self.read != self.loaded + self.updated + self.duplicate + self.quarantined:
+        if (
+            min(counts.values()) < 0
+            or self.read != self.loaded + self.updated + self.duplicate + self.quarantined
+        ):
             raise Imbalance(f"read must equal loaded + updated + duplicate + quarantined: {counts}")
 
     def __add__(self, other: Balance) -> Balance:

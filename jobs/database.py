@@ -65,14 +65,15 @@ class DatabaseSettings:
 def connect(dsn: str = "", **parameters: Any) -> Connection:
     """Open a connection that cannot hold a lock for ever.
 
-    A loader that vanishes without closing its socket (a frozen function, a pulled cable) is noticed by the server's
-    keep-alives and by the limit on idle transactions, so that its locks and its temporary table go away.
+    A loader that vanishes without closing its socket (a frozen function, a pulled cable) is noticed by the
+    server's keep-alives and by the limit on idle transactions, so that its locks and its temporary table go
+    away.
     """
     return psycopg.connect(dsn, autocommit=True, connect_timeout=10, options=_OPTIONS, **parameters)
 
 
 def connect_with_secret(settings: DatabaseSettings, secrets: Any) -> Connection:
-    """Open a connection with the credentials that Secrets Manager holds now, so that a rotation needs no restart.
+    """Open a connection with the credentials that Secrets Manager holds now: a rotation needs no restart.
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ def migrate(connection: Connection, schema: str, folder: Traversable) -> list[st
     list of str
         The files that this call applied.
     """
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
     if _applied(connection, schema) >= {file.name for file in files}:
         return []
     done = []
@@ -123,7 +126,8 @@ def migrate(connection: Connection, schema: str, folder: Traversable) -> list[st
         table = sql.Identifier(schema, "migrations")
         connection.execute(
             sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+                "CREATE TABLE IF NOT EXISTS {}"
+                " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
             ).format(table)
         )
         applied = _applied(connection, schema)

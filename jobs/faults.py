@@ -7,7 +7,7 @@ import signal
 
 
 def fault_point(name: str) -> None:
-    """Kill this process, as ``kill -9`` would, when ``JOBS_FAULT`` is ``name``; ``name:3`` kills at the third visit."""
+    """Kill this process, as ``kill -9`` would, when ``JOBS_FAULT`` is ``name`` (``name:3``: third visit)."""
     wanted = os.environ.get("JOBS_FAULT")
     if not wanted:
         return

@@ -1,8 +1,8 @@
 """The checkpoint of a file pipeline: which contents are done, and which deliveries brought them.
 
-A content is known by its SHA-256, so the same file under another name is not loaded again; a delivery by bucket,
-key, ETag and time, so that it is not even read again. Both are written in the transaction that loads the rows: they
-are true together or not at all.
+A content is known by its SHA-256, so the same file under another name is not loaded again; a delivery by
+bucket, key, ETag and time, so that it is not even read again. Both are written in the transaction that loads
+the rows: they are true together or not at all.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Ledger:
 
     def _entry(self, where: sql.Composable, values: tuple[Any, ...]) -> Entry | None:
         query = sql.SQL(
-            "SELECT file_id, content_hash, status, error_code, read, loaded, updated, duplicate, quarantined FROM {} f "
+            "SELECT file_id, content_hash, status, error_code, read, loaded, updated, duplicate, quarantined"
+            " FROM {} f "
         ).format(self._files)
         row = self._connection.execute(query + where, values).fetchone()
         return Entry(row[0], row[1], row[2], row[3], Balance(*row[4:])) if row else None
@@ -130,8 +131,10 @@ class Ledger:
         wanted = sorted(deliveries, key=lambda delivery: (delivery.modified_at, delivery.key))
         done = self._connection.execute(
             sql.SQL(
-                "SELECT bucket, key, etag, modified_at FROM {} JOIN unnest(%s::text[], %s::text[], %s::text[],"
-                " %s::timestamptz[]) AS o (bucket, key, etag, modified_at) USING (bucket, key, etag, modified_at)"
+                "SELECT bucket, key, etag, modified_at FROM {}"
+                " JOIN unnest(%s::text[], %s::text[], %s::text[],"
+                " %s::timestamptz[]) AS o (bucket, key, etag, modified_at)"
+                " USING (bucket, key, etag, modified_at)"
             ).format(self._deliveries),
             (
                 [delivery.bucket for delivery in wanted],

@@ -1,7 +1,7 @@
 """Structured logs and metrics: one JSON object per line on standard output.
 
-CloudWatch reads metrics out of such lines (embedded metric format), so a function needs no permission and no client for
-them; anything else that reads JSON lines can do the same.
+CloudWatch reads metrics out of such lines (embedded metric format), so a function needs no permission and no
+client for them; anything else that reads JSON lines can do the same.
 """
 
 from __future__ import annotations
@@ -42,5 +42,9 @@ def emit(
     """
     metrics = [{"Name": name, "Unit": (units or {}).get(name, "Count")} for name in values]
     directive = {"Namespace": namespace, "Dimensions": [list(dimensions)], "Metrics": metrics}
-    line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
+    line = {
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        **dimensions,
+        **values,
+    }
     print(json.dumps(line), file=stream or sys.stdout, flush=True)

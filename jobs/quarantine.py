@@ -52,7 +52,7 @@ class S3Quarantine:
         return key
 
     def put_file(self, content_hash: str, delivery: Delivery) -> str:
-        """Copy the object inside S3. The original stays where it was delivered: landing is never rewritten."""
+        """Copy the object inside S3. The original stays: the landing prefix is never rewritten."""
         key = f"{self._prefix}files/{content_hash}/{delivery.key.rsplit('/', 1)[-1]}"
         source = {"Bucket": delivery.bucket, "Key": delivery.key}
         # Without its tags: reading those would need one more permission.

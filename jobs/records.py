@@ -1,7 +1,8 @@
 """CSV bytes into blocks of well-formed records, with the physical line number of each.
 
-pandas' C parser is fast but forgives: it fills short rows, dies on long ones, and loses count of lines. So the lines are
-judged before, on whole blocks in numpy: only a line whose quotes look odd is looked at in Python.
+pandas' C parser is fast but forgives: it fills short rows, dies on long ones, and loses count of lines. So
+the lines are judged before, on whole blocks in numpy: only a line whose quotes look odd is looked at in
+Python.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from jobs.errors import FileRejected
 
 BLOCK = 1 << 20
-"""Bytes judged at a time: large enough for numpy, small enough for the processor's cache (half and double are slower)."""
+"""Bytes judged at a time: large enough for numpy, small enough for the processor's cache."""
 
 MAX_RECORD_BYTES = 64 << 10
 MAX_RECORD_LINES = 100
@@ -131,7 +132,9 @@ class Records:
         if start.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise FileRejected("utf16", "the file is UTF-16: save it as UTF-8")
         if start.startswith(b"PK\x03\x04"):
-            raise FileRejected("not_csv", "the file is a zip archive or a spreadsheet: deliver the CSV itself or its .gz")
+            raise FileRejected(
+                "not_csv", "the file is a zip archive or a spreadsheet: deliver the CSV itself or its .gz"
+            )
         if b"\0" in start:
             raise FileRejected("not_csv", "the file holds binary data, not CSV text")
 
@@ -176,7 +179,7 @@ class Records:
         self._rest = b"".join(pieces)
 
     def _cut(self) -> tuple[bytes, bytes]:
-        """Split what was read behind the last line that ends in the window, or else the first that ends at all."""
+        """Split what was read behind the last line that ends in the window, else the first that ends."""
         if self._ended and len(self._rest) <= self._window:
             return self._rest.removesuffix(b"\n") + b"\n", b""
         end = self._rest.rfind(b"\n", 0, self._window) + 1 or self._rest.find(b"\n") + 1

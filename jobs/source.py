@@ -46,8 +46,8 @@ class Delivery:
     size : int
         Bytes as stored.
     modified_at : datetime
-        When it was delivered, in whole seconds (S3 tells no more). Of two files that disagree about a row, the later
-        delivered one is right.
+        When it was delivered, in whole seconds (S3 tells no more). Of two files that disagree about a row,
+        the later delivered one is right.
     """
 
     bucket: str
@@ -110,7 +110,7 @@ class Content:
         if self.bytes_out > limits.ratio_from and self.bytes_out > limits.max_ratio * self.bytes_in:
             raise FileRejected(
                 "gzip_bomb",
-                f"{self.bytes_in:,} compressed bytes had unfolded into {self.bytes_out:,} when reading stopped: "
+                f"{self.bytes_in:,} compressed bytes had become {self.bytes_out:,} when reading stopped: "
                 f"more than {limits.max_ratio} to 1",
             )
         if self.bytes_out > limits.max_bytes:
@@ -171,7 +171,7 @@ def open_object(s3: Any, bucket: str, key: str) -> tuple[Delivery, Iterator[byte
 
 
 def listed_object(bucket: str, entry: Mapping[str, Any]) -> Delivery:
-    """Return the delivery that an entry of ``list_objects_v2`` stands for: the same as ``open_object`` would."""
+    """Return the delivery that an entry of ``list_objects_v2`` stands for, as ``open_object`` would."""
     return Delivery(
         bucket=bucket,
         key=entry["Key"],

@@ -6,7 +6,9 @@ import re
 import unicodedata
 
 _CP1252_HOLES = {chr(byte): bytes([byte]) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
-_CONTINUATIONS = "".join(_CP1252_HOLES) + bytes(set(range(0x80, 0xC0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}).decode("cp1252")
+_CONTINUATIONS = "".join(_CP1252_HOLES) + bytes(
+    set(range(0x80, 0xC0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}
+).decode("cp1252")
 _SUSPICIOUS = re.compile(f"[\u00c2-\u00f4][{re.escape(_CONTINUATIONS)}]")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 _TOUCHING = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
@@ -32,10 +34,11 @@ def repair(text: str) -> str:
 
     * UTF-8 that was read as cp1252 (``ArmÃ©e``): the characters, written as cp1252, are valid UTF-8.
     * UTF-8 that was read as cp1251 (``MДЃhia``): the characters, written as cp1251, are valid UTF-8.
-    * cp1252 that was read as cp1251 (``Armйe``): Cyrillic letters touch Latin ones, and none is left behind the repair.
-      Cyrillic words stay.
+    * cp1252 that was read as cp1251 (``Armйe``): Cyrillic letters touch Latin ones, and none is left behind
+      the repair. Cyrillic words stay.
 
-    Each repair can be turned back into ``text`` byte for byte. A character that was replaced by ``?`` is lost: it stays.
+    Each repair can be turned back into ``text`` byte for byte. A character that was replaced by ``?`` is
+    lost: it stays.
     """
     while not text.isascii():
         better = _from_cp1252(text) or _from_cp1251(text)
@@ -70,7 +73,7 @@ def _from_cp1251(text: str) -> str | None:
 
 
 def _visible(text: str) -> bool:
-    """Whether no control character hides in ``text``: one that appears by a repair shows that the guess was wrong."""
+    """Whether ``text`` hides no control character: one that a repair brings up shows a wrong guess."""
     return not any(unicodedata.category(char) == "Cc" for char in text)
 
 

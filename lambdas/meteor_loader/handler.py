@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import boto3
+from meteor import report
+from meteor.load import SCHEMA, Result, load, prepare
 
 from jobs.balance import Balance
 from jobs.database import Connection, DatabaseSettings, connect_with_secret
@@ -15,15 +17,13 @@ from jobs.ledger import Ledger
 from jobs.metrics import emit, log
 from jobs.quarantine import S3Quarantine
 from jobs.source import Delivery, Limits, listed_object, open_object
-from meteor import report
-from meteor.load import SCHEMA, Result, load, prepare
 
 MARGIN_MS = 60_000
 """The sweep begins no further file with less time than this: the next sweep, or a retry, takes over."""
 
 
 class SomeFailed(RuntimeError):
-    """Files that a retry may load: raised after all others were tried, so that the retry and the DLQ see the event."""
+    """Files that a retry may load: raised after all others were tried, so that the event comes again."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Parameters
     ----------
     event : dict
-        S3 notifications (``Records``), ``{"sweep": true}`` from the schedule, or ``{"report": "<key>"}`` from whoever
-        wants to know what became of a file and can't reach the database.
+        S3 notifications (``Records``), ``{"sweep": true}`` from the schedule, or ``{"report": "<key>"}`` from
+        whoever wants to know what became of a file and can't reach the database.
     context : LambdaContext
         For the time that is left.
 
     Returns
     -------
     dict
-        ``files`` (one result each), ``totals`` (their balance), ``ignored`` and ``remaining`` keys; for a report
-        ``file`` (None while it is not done), ``totals``, ``companies``, ``quarantine``.
+        ``files`` (one result each), ``totals`` (their balance), ``ignored`` and ``remaining`` keys; for a
+        report ``file`` (None while it is not done), ``totals``, ``companies``, ``quarantine``.
 
     Raises
     ------
@@ -103,7 +103,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 failed[key] = f"{type(error).__name__}: {error}"
                 log("error", "load_failed", key=key, error=failed[key])
                 if connection.closed:
-                    failed.update({later: "not tried: the connection is lost" for later in _behind(wanted, key)})
+                    failed.update(
+                        {later: "not tried: the connection is lost" for later in _behind(wanted, key)}
+                    )
                     break
     answer = _answer(results, ignored, remaining)
     log("info", "done", **{name: value for name, value in answer.items() if name != "files"}, failed=failed)
@@ -127,7 +129,7 @@ def _report(key: str, settings: Settings) -> dict[str, Any]:
 
 
 def _named(event: dict[str, Any], settings: Settings, ignored: list[str]) -> list[str]:
-    """Return the landing keys that an event names; what lies elsewhere is ignored, or quarantine would feed itself."""
+    """Return the landing keys that an event names; others are ignored, or quarantine would feed itself."""
     wanted: list[str] = []
     for record in event.get("Records", []):
         entity = record.get("s3", {})

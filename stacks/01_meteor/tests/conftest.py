@@ -21,7 +21,7 @@ for source in SOURCES:
 
 @pytest.fixture(scope="session")
 def handler_module() -> ModuleType:
-    """Return lambdas/meteor_loader/handler.py under a name of its own: every function's module is called handler."""
+    """Return the function's handler.py under a name of its own: every function has a module of that name."""
     path = REPOSITORY / "lambdas" / "meteor_loader" / "handler.py"
     spec = importlib.util.spec_from_file_location("meteor_loader_handler", path)
     assert spec and spec.loader

@@ -21,13 +21,13 @@ from urllib.parse import quote_plus
 import boto3
 import psycopg
 import pytest
+from meteor import report
+from meteor.generate import HEADERS, Truth, generate
+from meteor.load import Result, load, prepare
 
 from jobs.database import Connection, connect
 from jobs.quarantine import FolderQuarantine
 from jobs.source import Limits, open_path
-from meteor import report
-from meteor.generate import HEADERS, Truth, generate
-from meteor.load import Result, load, prepare
 
 pytestmark = pytest.mark.e2e
 
@@ -95,7 +95,9 @@ def assert_exact(connection: Connection, truth: Truth, folder: Path) -> None:
         "files_rejected": 0,
         "quarantined": truth.quarantined,
     }
-    (ledger,) = rows(connection, "SELECT content_hash, read, loaded, updated, duplicate, quarantined FROM meteor.files")
+    (ledger,) = rows(
+        connection, "SELECT content_hash, read, loaded, updated, duplicate, quarantined FROM meteor.files"
+    )
     balance = (truth.read, truth.loaded, truth.updated, truth.duplicate, truth.quarantined)
     assert ledger == (truth.sha256, *balance)
     (path,) = (folder / "quarantine" / "rows").iterdir()
@@ -115,7 +117,9 @@ def test_a_dirty_file_is_loaded_to_the_last_row(
     assert_exact(connection, truth, tmp_path)
 
 
-def test_quarantine_points_at_the_lines_of_the_file(connection: Connection, dirty: tuple[Path, Truth]) -> None:
+def test_quarantine_points_at_the_lines_of_the_file(
+    connection: Connection, dirty: tuple[Path, Truth]
+) -> None:
     path, truth = dirty
     load_path(connection, path)
     lines = path.read_bytes().split(b"\n")
@@ -125,7 +129,9 @@ def test_quarantine_points_at_the_lines_of_the_file(connection: Connection, dirt
         assert raw.replace("\u2400", "\0") == lines[line - 1].rstrip(b"\r").decode("utf-8")
 
 
-def test_the_same_content_is_loaded_once_under_any_name(connection: Connection, dirty: tuple[Path, Truth]) -> None:
+def test_the_same_content_is_loaded_once_under_any_name(
+    connection: Connection, dirty: tuple[Path, Truth]
+) -> None:
     path, truth = dirty
     first = load_path(connection, path)
     assert load_path(connection, path).status == "already_loaded"
@@ -137,7 +143,9 @@ def test_the_same_content_is_loaded_once_under_any_name(connection: Connection, 
 
 
 @pytest.mark.parametrize("same_delivery", [True, False])
-def test_five_at_once_load_one(database: dict[str, str], dirty: tuple[Path, Truth], same_delivery: bool) -> None:
+def test_five_at_once_load_one(
+    database: dict[str, str], dirty: tuple[Path, Truth], same_delivery: bool
+) -> None:
     path, truth = dirty
     together = Barrier(5)
 
@@ -188,7 +196,12 @@ def test_killed_while_a_file_is_refused_it_is_refused_once(database: dict[str, s
 
 
 def assert_killed(database: dict[str, str], path: Path, point: str) -> None:
-    arguments = [psycopg.conninfo.make_conninfo(**database), str(path), str(path.parent / "quarantine"), str(BLOCK)]
+    arguments = [
+        psycopg.conninfo.make_conninfo(**database),
+        str(path),
+        str(path.parent / "quarantine"),
+        str(BLOCK),
+    ]
     done = subprocess.run(
         [sys.executable, "-c", LOADER, *arguments],
         env={**os.environ, "JOBS_FAULT": point, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -198,7 +211,9 @@ def assert_killed(database: dict[str, str], path: Path, point: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
-def test_a_late_correction_updates_and_an_old_file_does_not_undo_it(connection: Connection, tmp_path: Path) -> None:
+def test_a_late_correction_updates_and_an_old_file_does_not_undo_it(
+    connection: Connection, tmp_path: Path
+) -> None:
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     truth = generate(first, rows=ROWS, seed=5)
     revised = generate(second, rows=ROWS, seed=5, revision=1)
@@ -220,7 +235,12 @@ def test_an_empty_field_does_not_erase_what_is_known(connection: Connection, tmp
         path = tmp_path / f"{number}.csv"
         path.write_text(HEADERS["a"] + "\n" + line.format(time, price) + "\n" * number, encoding="utf-8")
         balance = load_path(connection, path).balance
-        assert (balance.loaded, balance.updated, balance.duplicate) == [(1, 0, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)][number]
+        assert (balance.loaded, balance.updated, balance.duplicate) == [
+            (1, 0, 0),
+            (0, 0, 1),
+            (0, 1, 0),
+            (0, 0, 1),
+        ][number]
     (row,) = rows(connection, "SELECT launched_time::text, price_musd::text FROM meteor.launches")
     assert row == ("19:28:00", "8")
 
@@ -275,8 +295,9 @@ def test_a_file_that_is_none_is_refused_with_a_code_and_the_next_one_is_loaded(
 def test_the_database_itself_refuses_an_unbalanced_file(connection: Connection) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="balance"):
         connection.execute(
-            "INSERT INTO meteor.files (content_hash, status, read, loaded, updated, duplicate, quarantined, blank_lines,"
-            " bytes_read, seconds, delivered_at) VALUES (repeat('0', 64), 'loaded', 3, 1, 0, 0, 1, 0, 0, 0, now())"
+            "INSERT INTO meteor.files (content_hash, status, read, loaded, updated, duplicate, quarantined,"
+            " blank_lines, bytes_read, seconds, delivered_at)"
+            " VALUES (repeat('0', 64), 'loaded', 3, 1, 0, 0, 1, 0, 0, 0, now())"
         )
 
 
@@ -287,7 +308,11 @@ def test_a_row_that_goes_astray_rolls_everything_back(
     from meteor import load as module
 
     honest: Callable[..., str] = module._copy_text
-    monkeypatch.setattr(module, "_copy_text", lambda *a, **o: honest(*a, **o).rpartition("\t\t\n")[0].rpartition("\n")[0] + "\n")
+    monkeypatch.setattr(
+        module,
+        "_copy_text",
+        lambda *a, **o: honest(*a, **o).rpartition("\t\t\n")[0].rpartition("\n")[0] + "\n",
+    )
     with pytest.raises(AssertionError, match="staged"):
         load_path(connection, dirty[0])
     assert report.totals(connection) == dict.fromkeys(
@@ -295,7 +320,8 @@ def test_a_row_that_goes_astray_rolls_everything_back(
     )
 
 
-# -- through the handler, with S3 by moto ----------------------------------------------------------------------
+# -- through the handler, with S3 by moto
+# ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -333,7 +359,9 @@ def test_from_event_to_rows_quarantine_and_report(
     assert [file["status"] for file in answer["files"]] == ["rejected", "loaded"]
     assert answer["totals"]["loaded"] == truth.loaded
 
-    listed = [entry["Key"] for entry in s3.list_objects_v2(Bucket="landing", Prefix="quarantine/")["Contents"]]
+    listed = [
+        entry["Key"] for entry in s3.list_objects_v2(Bucket="landing", Prefix="quarantine/")["Contents"]
+    ]
     refused = answer["files"][0]
     assert listed == [
         f"quarantine/files/{refused['content_hash']}/nope.csv",

@@ -6,15 +6,15 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
 import boto3
 import pytest
+from meteor.load import Result
 
 from jobs.balance import Balance
 from jobs.source import Content, Delivery
-from meteor.load import Result
 
 BUCKET = "landing"
 
@@ -34,7 +34,7 @@ class FakeConnection:
 class FakeLedger:
     """A ledger that knows the deliveries of some keys."""
 
-    done: set[str] = set()
+    done: ClassVar[set[str]] = set()
 
     def __init__(self, connection: object, schema: str) -> None:
         pass
@@ -45,7 +45,7 @@ class FakeLedger:
 
 @pytest.fixture
 def loader(aws: None, handler_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Return the handler with S3 and Secrets Manager by moto, and a load that only notes what it was given."""
+    """Return the handler with S3 and Secrets Manager by moto, and a load that only notes what it gets."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     secret = boto3.client("secretsmanager").create_secret(
@@ -63,7 +63,9 @@ def loader(aws: None, handler_module: ModuleType, monkeypatch: pytest.MonkeyPatc
     trouble: dict[str, Exception] = {}
     connection = FakeConnection()
 
-    def load(_: object, delivery: Delivery, chunks: Iterable[bytes], *args: object, **options: object) -> Result:
+    def load(
+        _: object, delivery: Delivery, chunks: Iterable[bytes], *args: object, **options: object
+    ) -> Result:
         if error := trouble.get(delivery.key):
             raise error
         content = b"".join(Content(chunks))
@@ -78,14 +80,20 @@ def loader(aws: None, handler_module: ModuleType, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(FakeLedger, "done", set())
     call: Callable[..., dict[str, Any]] = handler_module.handler
     return SimpleNamespace(
-        s3=s3, call=call, taken=taken, trouble=trouble, failed=handler_module.SomeFailed, connection=connection
+        s3=s3,
+        call=call,
+        taken=taken,
+        trouble=trouble,
+        failed=handler_module.SomeFailed,
+        connection=connection,
     )
 
 
 def event(*keys: str, bucket: str = BUCKET, name: str = "ObjectCreated:Put") -> dict[str, Any]:
     return {
         "Records": [
-            {"eventName": name, "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}} for key in keys
+            {"eventName": name, "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}}
+            for key in keys
         ]
     }
 
@@ -138,7 +146,9 @@ def test_a_failing_file_lets_the_others_through_and_the_event_come_again(
         loader.call(event("incoming/1.csv", "incoming/2.csv", "incoming/3.csv"), None)
     assert [key for key, _ in loader.taken] == ["incoming/1.csv", "incoming/3.csv"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"FilesFailed": 1} == {name: line[name] for line in lines for name in line if name == "FilesFailed"}
+    assert {name: line[name] for line in lines for name in line if name == "FilesFailed"} == {
+        "FilesFailed": 1
+    }
 
 
 def test_a_lost_connection_ends_the_event_and_names_what_was_not_tried(loader: SimpleNamespace) -> None:
@@ -151,7 +161,9 @@ def test_a_lost_connection_ends_the_event_and_names_what_was_not_tried(loader: S
     assert loader.taken == []
 
 
-def test_the_sweep_loads_what_no_event_delivered(loader: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_loads_what_no_event_delivered(
+    loader: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for key in ("incoming/known.csv", "incoming/lost.csv", "quarantine/rows/x.jsonl", "elsewhere.csv"):
         put(loader, key)
     loader.s3.put_object(Bucket=BUCKET, Key="incoming/folder/")
@@ -162,7 +174,6 @@ def test_the_sweep_loads_what_no_event_delivered(loader: SimpleNamespace, monkey
 
 
 def test_the_sweep_takes_the_oldest_first(loader: SimpleNamespace, handler_module: ModuleType) -> None:
-    from moto.core import set_initial_no_auth_action_count  # noqa: F401 (moto is there)
     from moto.s3.models import s3_backends
 
     for key in ("incoming/b.csv", "incoming/a.csv"):

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from jobs.errors import FileRejected
 from meteor import clean
 from meteor.clean import COLUMNS, Reject, clean_frame, launch_keys
 from meteor.formats import recognise
 from meteor.generate import HEADERS
+
+from jobs.errors import FileRejected
 
 GOOD = {
     "company": "SpaceX",
@@ -59,7 +59,13 @@ def test_dates(text: str, date: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "time"),
-    [("2:30:00", "02:30:00"), ("05:12 UTC", "05:12:00"), ("", ""), ("24:00", "bad_time"), ("noon", "bad_time")],
+    [
+        ("2:30:00", "02:30:00"),
+        ("05:12 UTC", "05:12:00"),
+        ("", ""),
+        ("24:00", "bad_time"),
+        ("noon", "bad_time"),
+    ],
 )
 def test_times(text: str, time: str) -> None:
     assert clean.clean_time(text) == time
@@ -87,7 +93,13 @@ def test_prices(text: str, price: str) -> None:
     assert clean.clean_price(text) == price
 
 
-RULES = [clean.clean_date, clean.clean_time, clean.clean_price, clean.clean_rocket_status, clean.clean_mission_status]
+RULES = [
+    clean.clean_date,
+    clean.clean_time,
+    clean.clean_price,
+    clean.clean_rocket_status,
+    clean.clean_mission_status,
+]
 RULES += [clean.clean_company, clean.clean_location]
 
 
@@ -152,9 +164,9 @@ def test_any_rows_are_either_clean_or_have_a_reason(rows: list[dict[str, str]]) 
     assert len(cleaned.launches) == len(cleaned.reasons) == len(rows)
     good = cleaned.launches[~cleaned.rejected]
     again = clean_frame(
-        good.rename(columns={"launched_on": "date", "launched_time": "time", "price_musd": "price"}).reset_index(
-            drop=True
-        )
+        good.rename(
+            columns={"launched_on": "date", "launched_time": "time", "price_musd": "price"}
+        ).reset_index(drop=True)
     )
     assert not again.rejected.any()
     assert again.launches.to_numpy().tolist() == good.to_numpy().tolist()

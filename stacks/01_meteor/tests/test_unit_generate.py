@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from jobs.records import Records
-from jobs.source import Content, open_path
 from meteor.clean import clean_frame, launch_keys
 from meteor.formats import recognise
 from meteor.generate import BAD_KINDS, HEADERS, REASONS, generate, main
 from meteor.load import parse
+
+from jobs.records import Records
+from jobs.source import Content, open_path
 
 
 def count(path: Path, block_bytes: int = 1 << 16) -> dict[str, object]:
@@ -93,7 +93,7 @@ def test_every_quirk_occurs(tmp_path: Path, shape: str) -> None:
     assert set(truth.reasons or ()) == {REASONS[kind] for kind in BAD_KINDS}
     data = path.read_bytes()
     assert truth.duplicate and truth.blank_lines and b"\r\n\r\n" in data
-    assert '""again""'.encode() in data and "ArmÃ©e".encode() in data and b"Arm\xe9e" in data
+    assert b'""again""' in data and "ArmÃ©e".encode() in data and b"Arm\xe9e" in data
     assert data.startswith(HEADERS[shape].encode())
     with pytest.raises(UnicodeDecodeError):
         data.decode()
@@ -113,6 +113,10 @@ def test_a_revision_corrects_some_launches_and_adds_none(tmp_path: Path) -> None
 
 def test_the_command_line_writes_file_and_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "launches.csv.gz"
-    assert main(["--rows", "50", "--seed", "2", "--shape", "b", "--gz", "--bom", "--lf", "--out", str(out)]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(Path(f"{out}.truth.json").read_text(encoding="utf-8"))
+    assert (
+        main(["--rows", "50", "--seed", "2", "--shape", "b", "--gz", "--bom", "--lf", "--out", str(out)]) == 0
+    )
+    assert json.loads(capsys.readouterr().out) == json.loads(
+        Path(f"{out}.truth.json").read_text(encoding="utf-8")
+    )
     assert gzip.decompress(out.read_bytes()).startswith(b"\xef\xbb\xbfUnnamed: 0,")

@@ -1,7 +1,7 @@
-"""Cleaning: pure functions from the text of a file to values that the database takes, or to the reason why not.
+"""Cleaning: pure functions from the text of a file to values for the database, or to the reason why not.
 
-Everything is text here; an empty string is "unknown". Values are cleaned once per distinct value, not once per row: ten
-thousand rows hold some sixty companies.
+Everything is text here; an empty string is "unknown". Values are cleaned once per distinct value, not once
+per row: ten thousand rows hold some sixty companies.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Cleaned:
 
 _MONTHS = {
     name: number
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
+    )
 }
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -217,10 +219,10 @@ def clean_frame(raw: pd.DataFrame, *, mixed: bool = False) -> Cleaned:
 
 
 def launch_keys(launches: pd.DataFrame) -> list[str]:
-    """Return the natural key of each launch: who, on which day, with what, for what; as 32 hexadecimal digits.
+    """Return the natural key of each launch: who, on which day, with what, for what; as 32 hex digits.
 
-    The time is not part of it: it is what corrections correct most often. This must never change while a database holds
-    rows that were loaded with it; a test pins it.
+    The time is not part of it: it is what corrections correct most often. This must never change while a
+    database holds rows that were loaded with it; a test pins it.
     """
     company, _ = _by_value(launches["company"].to_numpy(), same)
     rocket, _ = _by_value(launches["rocket"].to_numpy(), same)

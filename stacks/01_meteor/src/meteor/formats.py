@@ -61,7 +61,8 @@ def recognise(header: list[str]) -> Layout:
     Raises
     ------
     FileRejected
-        ``unknown_header``, with what is missing for the nearest shape; ``repeated_column`` when a name comes twice.
+        ``unknown_header``, with what is missing for the nearest shape; ``repeated_column`` when a name comes
+        twice.
     """
     names = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in header]
     nearest, missing = "", list[str]()
@@ -73,7 +74,8 @@ def recognise(header: list[str]) -> Layout:
             nearest, missing = shape, lacking
     raise FileRejected(
         "unknown_header",
-        f"not a launch file: of shape ({nearest}) the header lacks {', '.join(missing)}; it reads {_shown(header)}",
+        f"not a launch file: of shape ({nearest}) the header lacks {', '.join(missing)};"
+        f" it reads {_shown(header)}",
     )
 
 

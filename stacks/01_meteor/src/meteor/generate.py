@@ -1,10 +1,10 @@
-"""Launch files as people publish them, made from a seed: the same arguments, the same bytes, on every machine.
+"""Launch files as people publish them, made from a seed: the same arguments, the same bytes, anywhere.
 
-``python -m meteor.generate --rows 10000 --seed 1 --shape a --out launches.csv`` writes the file and, beside it,
-``launches.csv.truth.json``: what a correct load of it into an empty table must count.
+``python -m meteor.generate --rows 10000 --seed 1 --shape a --out launches.csv`` writes the file and, beside
+it, ``launches.csv.truth.json``: what a correct load of it into an empty table must count.
 
-Every row is a function of the seed and its own number (no state, and not numpy's generators, whose streams may change
-between versions), so a gigabyte takes a few minutes and a row can be made again alone.
+Every row is a function of the seed and its own number (no state, and not numpy's generators, whose streams
+may change between versions), so a gigabyte takes a few minutes and a row can be made again alone.
 """
 
 from __future__ import annotations
@@ -30,10 +30,37 @@ Numbers = npt.NDArray[np.uint64]
 _BLOCK = 50_000
 
 _COMPANIES = (
-    "RVSN USSR", "CASC", "Arianespace", "General Dynamics", "NASA", "VKS RF", "SpaceX", "US Air Force", "ULA", "Boeing",
-    "Martin Marietta", "Roscosmos", "Northrop", "MHI", "ISRO", "Lockheed", "ILS", "Rocket Lab", "Sea Launch", "KCST",
-    "Land Launch", "Armée de l'Air", "ISAS", "AEB", "IAI", "Blue Origin", "Virgin Orbit", "Yuzhmash", "ASI", "ExPace",
-)  # fmt: skip
+    "RVSN USSR",
+    "CASC",
+    "Arianespace",
+    "General Dynamics",
+    "NASA",
+    "VKS RF",
+    "SpaceX",
+    "US Air Force",
+    "ULA",
+    "Boeing",
+    "Martin Marietta",
+    "Roscosmos",
+    "Northrop",
+    "MHI",
+    "ISRO",
+    "Lockheed",
+    "ILS",
+    "Rocket Lab",
+    "Sea Launch",
+    "KCST",
+    "Land Launch",
+    "Armée de l'Air",
+    "ISAS",
+    "AEB",
+    "IAI",
+    "Blue Origin",
+    "Virgin Orbit",
+    "Yuzhmash",
+    "ASI",
+    "ExPace",
+)
 _LOCATIONS = (
     "Site 1/5, Baikonur Cosmodrome, Kazakhstan",
     "LC-18A, Cape Canaveral AFS, Florida, USA",
@@ -48,19 +75,50 @@ _LOCATIONS = (
     "Vandenberg SFB, California, USA",
 )
 _ROCKETS = (
-    "Sputnik 8K71PS", "Vanguard", "Juno I", "Cosmos-3M (11K65M)", "Voskhod", "Molniya-M /Block ML", "Soyuz U", "Ariane 5 ECA",
-    "Falcon 9 Block 5", "Atlas-SLV3 Agena-D", "Long March 3B/E", "Electron/Curie", "PSLV-XL", "H-IIA 202", "Proton-M/Briz-M",
-    "Delta IV Heavy", "Diamant A", "Zenit-3 SL", "Titan IIIC", "Space Shuttle Columbia",
-)  # fmt: skip
+    "Sputnik 8K71PS",
+    "Vanguard",
+    "Juno I",
+    "Cosmos-3M (11K65M)",
+    "Voskhod",
+    "Molniya-M /Block ML",
+    "Soyuz U",
+    "Ariane 5 ECA",
+    "Falcon 9 Block 5",
+    "Atlas-SLV3 Agena-D",
+    "Long March 3B/E",
+    "Electron/Curie",
+    "PSLV-XL",
+    "H-IIA 202",
+    "Proton-M/Briz-M",
+    "Delta IV Heavy",
+    "Diamant A",
+    "Zenit-3 SL",
+    "Titan IIIC",
+    "Space Shuttle Columbia",
+)
 _NAMES = (
-    "Starlink V1 L", "Cosmos ", "Yaogan-", "Intelsat ", "NROL-", "Molniya-1 ", "Zenit-2 ", "Astérix ", "Galileo FOC FM",
-    "Échostar ", "Beidou-3 G", "Sirius ", "GPS III SV", "Progress MS-", "Diadème ", "Amos-",
-)  # fmt: skip
+    "Starlink V1 L",
+    "Cosmos ",
+    "Yaogan-",
+    "Intelsat ",
+    "NROL-",
+    "Molniya-1 ",
+    "Zenit-2 ",
+    "Astérix ",
+    "Galileo FOC FM",
+    "Échostar ",
+    "Beidou-3 G",
+    "Sirius ",
+    "GPS III SV",
+    "Progress MS-",
+    "Diadème ",
+    "Amos-",
+)
 _PRICES = ("", "", "", "29.15", "50.0", "62.0", "109.0", "7.5", "450.0", "1,160.00", "5,000.00", "20")
 _STATUSES = ("Success",) * 17 + ("Failure", "Failure", "Partial Failure", "Prelaunch Failure")
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 HEADERS = {
     "a": "Company,Location,Date,Time,Rocket,Mission,RocketStatus,Price,MissionStatus",
@@ -98,7 +156,15 @@ REASONS = {
     "nul_byte": "nul_byte",
 }
 
-ODD_KINDS = ("double_encoded", "cp1252", "cyrillic", "line_ends_inside", "blanks_around", "doubled_quotes", "blank_line")
+ODD_KINDS = (
+    "double_encoded",
+    "cp1252",
+    "cyrillic",
+    "line_ends_inside",
+    "blanks_around",
+    "doubled_quotes",
+    "blank_line",
+)
 """What looks wrong and is loaded all the same."""
 
 
@@ -160,14 +226,16 @@ def _array(values: list[str] | tuple[str, ...]) -> npt.NDArray[np.object_]:
 
 
 def _bytes(text: str, encoding: str = "utf-8") -> str:
-    """Return the bytes of ``text`` as latin-1 characters: lines are put together as text and written byte for byte."""
+    """Return the bytes of ``text`` as latin-1 characters: lines are made as text, written as bytes."""
     return text.encode(encoding, errors="replace").decode("latin-1")
 
 
 _FIRST = date(1957, 10, 4)
 _CALENDAR = [_FIRST + timedelta(days=number) for number in range((date(2022, 7, 29) - _FIRST).days + 1)]
 _DATES_A = _array([f"{day.month}/{day.day}/{day.year}" for day in _CALENDAR])
-_DATES_B = _array([f"{_DAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02}, {day.year}" for day in _CALENDAR])
+_DATES_B = _array(
+    [f"{_DAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02}, {day.year}" for day in _CALENDAR]
+)
 _CLOCK = [(second // 3600, second // 60 % 60) for second in range(0, 86_400, 60)]
 _TIMES_A = _array(["" if number % 40 == 0 else f"{h}:{m:02}:00" for number, (h, m) in enumerate(_CLOCK)])
 _TIMES_B = _array(["" if number % 40 == 0 else f" {h:02}:{m:02} UTC" for number, (h, m) in enumerate(_CLOCK)])
@@ -226,9 +294,9 @@ def generate(
     digest = hashlib.sha256()
     with ExitStack() as stack:
         raw: BinaryIO = stack.enter_context(out.open("wb"))
-        target: BinaryIO = raw
+        target: BinaryIO | gzip.GzipFile = raw
         if compress:
-            target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0))  # type: ignore[assignment]  # GzipFile is a BinaryIO in all but name
+            target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0))
         for piece in _pieces(truth, line_end, bom):
             target.write(piece)
             truth.bytes += len(piece)
@@ -291,9 +359,10 @@ def _fields(truth: Truth, rows: Numbers) -> tuple[list[list[str]], npt.NDArray[n
     datum = [on + at for on, at in zip(_DATES_B[day].tolist(), times, strict=True)]
     detail = [f"{what} | {why}" for what, why in zip(rocket, mission, strict=True)]
     # As published: prices carry a blank behind them, dates hold a comma.
-    paid = [f'"{price[1:-1]} "' if price.startswith('"') else price and price + " " for price in prices.tolist()]
+    paid = [f'"{p[1:-1]} "' if p.startswith('"') else p and p + " " for p in prices.tolist()]
     index = list(map(str, rows.tolist()))
-    return [index, index, company, location, [f'"{text}"' for text in datum], detail, state, paid, status], corrected
+    quoted = [f'"{text}"' for text in datum]
+    return [index, index, company, location, quoted, detail, state, paid, status], corrected
 
 
 def _good(truth: Truth, rows: Numbers) -> tuple[list[str], npt.NDArray[np.bool_]]:
@@ -367,7 +436,7 @@ def _odd(truth: Truth, kind: str, row: Numbers) -> str:
     edits: dict[str, Callable[[str], str]] = {
         "double_encoded": lambda text: _bytes(_read_wrong(text, "cp1252")),
         "cyrillic": lambda text: _bytes(_read_wrong(text, "cp1251")),
-        "cp1252": lambda text: text.encode("latin-1").decode("utf-8").encode("cp1252", "ignore").decode("latin-1"),
+        "cp1252": lambda text: _bytes(text.encode("latin-1").decode("utf-8"), "cp1252"),
         "line_ends_inside": lambda text: f'"{text}\r\n"',
         "blanks_around": lambda text: f"  {text.replace(' ', '  ')}\t",
         "doubled_quotes": lambda text: f'"{text} ""again"""',
@@ -402,13 +471,14 @@ class _Positions:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m meteor.generate", description=(__doc__ or "").partition("\n")[0])
+    about = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m meteor.generate", description=about)
     parser.add_argument("--rows", type=int, required=True, help="records behind the header")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shape", choices=sorted(HEADERS), default="a")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dirty", type=float, default=0.02, help="share of bad rows (default: %(default)s)")
-    parser.add_argument("--revision", type=int, default=0, help="from 1 on: correct one launch in ten of revision 0")
+    parser.add_argument("--revision", type=int, default=0, help="1, 2, …: correct one launch in ten")
     parser.add_argument("--gz", action="store_true", help="compress")
     parser.add_argument("--lf", action="store_true", help="end lines with LF instead of CRLF")
     parser.add_argument("--bom", action="store_true", help="begin with a byte order mark")

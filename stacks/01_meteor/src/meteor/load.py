@@ -1,4 +1,4 @@
-"""One file into PostgreSQL, exactly once: staged as it is read, merged in one transaction with its own record."""
+"""One file into PostgreSQL, exactly once: staged while it is read, merged in one transaction."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ SCHEMA = "meteor"
 
 _STAGING = """
 CREATE TEMPORARY TABLE staging (
-    launch_key uuid, company text, location text, launched_on date, launched_time time, rocket text, mission text,
-    rocket_status text, price_musd numeric, mission_status text, line bigint, reason text, raw text
+    launch_key uuid, company text, location text, launched_on date, launched_time time, rocket text, mission
+    text, rocket_status text, price_musd numeric, mission_status text, line bigint, reason text, raw text
 ) ON COMMIT DROP
 """
 
 _COPY = "COPY staging FROM STDIN WITH (NULL '')"
 
-# Of several rows for one launch in one file the last one counts. Empty means unknown, so it does not erase what is known.
+# Of several rows for one launch in one file the last one counts. Empty means unknown, so it does not erase
+# what is known.
 _UPDATE = """
 UPDATE meteor.launches AS l
-SET company = s.company, location = coalesce(s.location, l.location), launched_time = coalesce(s.launched_time, l.launched_time),
+SET company = s.company, location = coalesce(s.location, l.location), launched_time =
+coalesce(s.launched_time, l.launched_time),
     rocket = s.rocket, mission = s.mission, rocket_status = coalesce(s.rocket_status, l.rocket_status),
     price_musd = coalesce(s.price_musd, l.price_musd), mission_status = s.mission_status,
     file_id = %(file_id)s, line = s.line, delivered_at = %(delivered_at)s
@@ -47,19 +49,21 @@ FROM (
     WHERE s.reason IS NULL ORDER BY s.launch_key, s.line DESC
 ) AS s
 WHERE l.launch_key = s.launch_key AND l.delivered_at <= %(delivered_at)s
-  AND (l.company, l.location, l.launched_time, l.rocket, l.mission, l.rocket_status, l.price_musd, l.mission_status)
+  AND (l.company, l.location, l.launched_time, l.rocket, l.mission, l.rocket_status, l.price_musd,
+  l.mission_status)
       IS DISTINCT FROM (
-          s.company, coalesce(s.location, l.location), coalesce(s.launched_time, l.launched_time), s.rocket, s.mission,
-          coalesce(s.rocket_status, l.rocket_status), coalesce(s.price_musd, l.price_musd), s.mission_status)
+          s.company, coalesce(s.location, l.location), coalesce(s.launched_time, l.launched_time), s.rocket,
+          s.mission, coalesce(s.rocket_status, l.rocket_status), coalesce(s.price_musd, l.price_musd),
+          s.mission_status)
 """
 
 _INSERT = """
 INSERT INTO meteor.launches (
-    launch_key, company, location, launched_on, launched_time, rocket, mission, rocket_status, price_musd, mission_status,
-    file_id, line, delivered_at)
+    launch_key, company, location, launched_on, launched_time, rocket, mission, rocket_status, price_musd,
+    mission_status, file_id, line, delivered_at)
 SELECT DISTINCT ON (launch_key)
-    launch_key, company, location, launched_on, launched_time, rocket, mission, rocket_status, price_musd, mission_status,
-    %(file_id)s, line, %(delivered_at)s
+    launch_key, company, location, launched_on, launched_time, rocket, mission, rocket_status, price_musd,
+    mission_status, %(file_id)s, line, %(delivered_at)s
 FROM staging AS s
 WHERE reason IS NULL AND NOT EXISTS (SELECT FROM meteor.launches AS l WHERE l.launch_key = s.launch_key)
 ORDER BY launch_key, line DESC
@@ -75,7 +79,8 @@ class Result:
     Parameters
     ----------
     status : str
-        ``loaded``, ``already_loaded`` (nothing was done: the content is known), ``rejected`` or ``already_rejected``.
+        ``loaded``, ``already_loaded`` (nothing was done: the content is known), ``rejected`` or
+        ``already_rejected``.
     balance : Balance
         What *this* delivery did; all zero unless ``loaded``.
     reasons : dict
@@ -134,8 +139,8 @@ def load(
 ) -> Result:
     """Load one delivered file.
 
-    Nothing is visible before the end, and everything is then: rows, quarantine, the record of the file. A crash anywhere
-    leaves the database as it was, and the same call again does the whole work again.
+    Nothing is visible before the end, and everything is then: rows, quarantine, the record of the file. A
+    crash anywhere leaves the database as it was, and the same call again does the whole work again.
 
     Parameters
     ----------
@@ -238,8 +243,8 @@ class _Load:
     def _stage(self) -> tuple[Layout, int]:
         """Read, clean and copy block by block.
 
-        PostgreSQL parses one block while the next is cleaned: the socket's buffer is enough for that, a writer thread
-        costs more than it brings.
+        PostgreSQL parses one block while the next is cleaned: the socket's buffer is enough for that, a
+        writer thread costs more than it brings.
         """
         begun = time.perf_counter()
         records = Records(self.content, self.block_bytes)
@@ -249,7 +254,9 @@ class _Load:
                 copy.write(self._rows(block, layout))
                 fault_point("block")
         if not self.read:
-            raise FileRejected("no_records", "the file holds a header and nothing else: deliver it with its records")
+            raise FileRejected(
+                "no_records", "the file holds a header and nothing else: deliver it with its records"
+            )
         self.timings["stage"] = time.perf_counter() - begun
         return layout, records.blank_lines
 
@@ -284,8 +291,11 @@ class _Load:
         assert row is not None
         staged, quarantined = row
         if staged != self.read or quarantined != sum(self.reasons.values()):
-            raise Imbalance(f"{self.read} records read, {staged} staged, {quarantined} of them without a launch")
-        # One merge at a time: two files with the same launches neither race nor deadlock. Readers are not held up.
+            raise Imbalance(
+                f"{self.read} records read, {staged} staged, {quarantined} of them without a launch"
+            )
+        # One merge at a time: two files with the same launches neither race nor deadlock. Readers are not
+        # held up.
         lock(self.connection, f"{SCHEMA} merge")
         file_id = self.ledger.next_id()
         values = {"file_id": file_id, "delivered_at": self.delivery.modified_at}
@@ -303,10 +313,13 @@ class _Load:
         ), file_id
 
     def _quarantine(self, content_hash: str) -> str:
-        """Write the object before the commit: a crash between the two leaves an object that the retry writes again."""
+        """Write the object before the commit: after a crash between the two the retry writes it again."""
         begun = time.perf_counter()
         with self.connection.cursor() as cursor:
-            query = "COPY (SELECT line, reason, coalesce(raw, '') FROM staging WHERE reason IS NOT NULL ORDER BY line) TO STDOUT"
+            query = (
+                "COPY (SELECT line, reason, coalesce(raw, '') FROM staging"
+                " WHERE reason IS NOT NULL ORDER BY line) TO STDOUT"
+            )
             with cursor.copy(query) as copy:
                 copy.set_types(["int8", "text", "text"])
                 rows: Iterator[Any] = copy.rows()
@@ -377,7 +390,7 @@ def _refuse(
     refusal: FileRejected,
     started: float,
 ) -> Result:
-    """Put the whole file into quarantine and on record, so that neither a retry nor the sweep tries it again."""
+    """Put the whole file into quarantine and on record, so that no retry and no sweep tries it again."""
     content_hash = content.finish()
     key = quarantine.put_file(content_hash, delivery)
     fault_point("file_quarantined")

@@ -37,8 +37,10 @@ def totals(connection: Connection) -> dict[str, int]:
     """Return how many launches, files and quarantined records there are."""
     row = _rows(
         connection,
-        "SELECT (SELECT count(*) FROM meteor.launches), (SELECT count(*) FROM meteor.files WHERE status = 'loaded'),"
-        " (SELECT count(*) FROM meteor.files WHERE status = 'rejected'), (SELECT count(*) FROM meteor.quarantine)",
+        "SELECT (SELECT count(*) FROM meteor.launches),"
+        " (SELECT count(*) FROM meteor.files WHERE status = 'loaded'),"
+        " (SELECT count(*) FROM meteor.files WHERE status = 'rejected'),"
+        " (SELECT count(*) FROM meteor.quarantine)",
     )[0]
     return dict(zip(("launches", "files_loaded", "files_rejected", "quarantined"), row, strict=True))
 
@@ -48,9 +50,24 @@ def file_by_key(connection: Connection, bucket: str, key: str) -> dict[str, Any]
 
     ``status`` is the outcome of the delivery, the counts are those of its content when that was loaded.
     """
-    files = ("file_id", "content_hash", "shape", "read", "loaded", "updated", "duplicate", "quarantined")
+    files: tuple[str, ...] = (
+        "file_id",
+        "content_hash",
+        "shape",
+        "read",
+        "loaded",
+        "updated",
+        "duplicate",
+        "quarantined",
+    )
     files += ("blank_lines", "bytes_read", "seconds", "quarantine_key", "error_code", "error")
-    columns = ["d.outcome", "d.etag", "d.modified_at::text", "d.recorded_at::text", *(f"f.{name}" for name in files)]
+    columns = [
+        "d.outcome",
+        "d.etag",
+        "d.modified_at::text",
+        "d.recorded_at::text",
+        *(f"f.{name}" for name in files),
+    ]
     rows = _rows(
         connection,
         f"SELECT {', '.join(columns)} FROM meteor.deliveries AS d JOIN meteor.files AS f USING (file_id)"
@@ -91,7 +108,7 @@ def launches_by_year(connection: Connection, limit: int = 10) -> list[Row]:
 
 
 def quarantine_sample(connection: Connection, file_id: int, limit: int = 5) -> list[Row]:
-    """Return line, reason and raw text of some of a file's quarantined records, each reason once before any twice."""
+    """Return line, reason and raw text of some of a file's quarantined records; first one of each reason."""
     return _rows(
         connection,
         "SELECT line, reason, raw FROM ("

@@ -1,0 +1,1 @@
+"""The schema, one file per version: what a database has applied is never edited."""
