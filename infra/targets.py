@@ -29,7 +29,6 @@ _DUMMY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "lo
 _NO_ACCOUNT = {
     "skip_credentials_validation": True,
     "skip_metadata_api_check": "true",  # the provider's schema has this one as a string
-    "skip_requesting_account_id": True,
     "skip_region_validation": True,
 }
 
@@ -76,6 +75,8 @@ class Target:
         settings: dict[str, Any] = {"region": region, "default_tags": [{"tags": dict(tags)}]}
         if self.name != "aws":
             settings |= _NO_ACCOUNT
+        if self.name == "offline":
+            settings["skip_requesting_account_id"] = True
         if self.local:
             # One try more: the emulator is next door, and a dead one should be reported at once.
             settings |= {"s3_use_path_style": True, "max_retries": 2}

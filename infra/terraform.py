@@ -65,6 +65,28 @@ class Plan:
         return Counter(change.action for change in self.changes)
 
 
+@dataclass(frozen=True)
+class State:
+    """What Terraform knows of a deployment: outputs by name, and (address, type) of each managed resource."""
+
+    outputs: Mapping[str, Any]
+    resources: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> State:
+        """Read a state in Terraform's own format, version 4; an empty text is an empty state."""
+        data = json.loads(text or "{}")
+        resources = []
+        for resource in data.get("resources", []):
+            if resource["mode"] == "managed":
+                prefix = f"{resource['module']}." if "module" in resource else ""
+                address = f"{prefix}{resource['type']}.{resource['name']}"
+                for instance in resource["instances"]:
+                    key = f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
+                    resources.append((address + key, resource["type"]))
+        return cls({name: body["value"] for name, body in data.get("outputs", {}).items()}, tuple(resources))
+
+
 @dataclass
 class _Run:
     """What one Terraform command said."""
@@ -90,12 +112,21 @@ class Terraform:
         Shows progress and, with ``--verbose``, the commands.
     inherit_aws : bool
         Keep the user's AWS settings (only right when the target is a real account).
+    parallelism : int
+        How many resources an apply works on at once.
     """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], ui: Ui, *, inherit_aws: bool = False
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        ui: Ui,
+        *,
+        inherit_aws: bool = False,
+        parallelism: int = 10,
     ) -> None:
         self.folder, self.ui = folder, ui
+        self._parallelism = parallelism
         self._command = find_terraform(ui)
         self._environment = _base_environment(inherit_aws) | dict(environment)
 
@@ -181,7 +212,7 @@ class Terraform:
 
         with self.ui.step("applying") as show:
             run = self._run(
-                ["apply", "-json", "-input=false", plan.path.name], on_event=lambda event: progress(event, show)
+                ["apply", "-json", "-input=false", f"-parallelism={self._parallelism}", plan.path.name], on_event=lambda event: progress(event, show)
             )
         plan.path.unlink(missing_ok=True)
         if run.code:
@@ -191,12 +222,12 @@ class Terraform:
             )
             raise self._failure("apply", run, step)
 
-    def outputs(self) -> dict[str, Any]:
-        """Return the stack's outputs by name, as plain values."""
-        run = self._run(["output", "-json", "-no-color"], as_json=False)
+    def state(self) -> State:
+        """Return what is deployed: outputs and resources, from one reading of the state."""
+        run = self._run(["state", "pull"], as_json=False)
         if run.code:
-            raise self._failure("output", run, "deploy the stack first")
-        return {name: body["value"] for name, body in json.loads("\n".join(run.plain) or "{}").items()}
+            raise self._failure("state pull", run, "deploy the stack first")
+        return State.parse("\n".join(run.plain))
 
     def show(self, plan: Plan) -> dict[str, Any]:
         """Return a saved plan in Terraform's JSON form (costs another start of the provider)."""
@@ -205,12 +236,6 @@ class Terraform:
             raise self._failure("show", run, "run the plan again")
         data: dict[str, Any] = json.loads("\n".join(run.plain))
         return data
-
-    def resources(self) -> list[tuple[str, str]]:
-        """Return (address, type) of every managed resource in the state."""
-        run = self._run(["state", "list", "-no-color"], as_json=False)
-        addresses = [line for line in run.plain if line and not line.startswith("No state file")] if not run.code else []
-        return [(line, type_of(line)) for line in addresses if ".data." not in f".{line}"]
 
     def recover(self) -> bool:
         """Take back a state that an earlier apply could not write to its place; tell whether there was one."""

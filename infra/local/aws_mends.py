@@ -10,53 +10,18 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 
 def apply() -> None:
     """Put the mends into MiniStack's modules."""
-    security_group_prefix_lists()
     alarms_in_xml()
     replica_keys()
-    secret_replicas_removed()
-
-
-def security_group_prefix_lists() -> None:
-    """Keep the prefix lists of security group rules.
-
-    Without it two rules to different gateway endpoints become one, and the provider stops at the next plan.
-    """
-    from ministack.services import ec2
-
-    parse, describe = ec2._parse_ip_permissions, ec2._sg_rule_xml
-
-    def parse_with_prefix_lists(params: Any, prefix: str) -> list[dict[str, Any]]:
-        rules: list[dict[str, Any]] = parse(params, prefix)
-        for number, rule in enumerate(rules, start=1):
-            rule["PrefixListIds"] = list(_prefix_lists(ec2, params, f"{prefix}.{number}.PrefixListIds"))
-        return rules
-
-    def describe_with_prefix_lists(group: str, rule: dict[str, Any], is_egress: bool = False) -> str:
-        xml: str = describe(group, rule, is_egress)
-        lists = [each["PrefixListId"] for each in rule.get("PrefixListIds", [])]
-        if not lists:
-            return xml
-        others = any(rule.get(key) for key in ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs"))
-        # Only rules without any other peer have the bare item that the prefix list belongs into.
-        if others:
-            return xml
-        return "".join(xml.replace("</item>", f"<prefixListId>{each}</prefixListId></item>") for each in lists)
-
-    ec2._parse_ip_permissions = parse_with_prefix_lists
-    ec2._sg_rule_xml = describe_with_prefix_lists
-
-
-def _prefix_lists(ec2: Any, params: Any, base: str) -> Iterator[dict[str, str]]:
-    number = 1
-    while identifier := ec2._p(params, f"{base}.{number}.PrefixListId"):
-        description = ec2._p(params, f"{base}.{number}.Description")
-        yield {"PrefixListId": identifier} | ({"Description": description} if description else {})
-        number += 1
+    secret_replicas()
+    encoded_versions()
+    log_group_keys()
 
 
 def alarms_in_xml() -> None:
@@ -82,7 +47,11 @@ def alarms_in_xml() -> None:
         status, headers, body = describe(params, wanted, False, True)
         if status != 200:
             return describe(params, data, False, False)
-        result = f"<DescribeAlarmsResult>{to_xml(json.loads(body))}</DescribeAlarmsResult>"
+        found = json.loads(body)
+        for alarm in found.get("MetricAlarms", []):
+            if alarm.get("ExtendedStatistic"):
+                alarm.pop("Statistic", None)  # AWS shows a percentile instead of a statistic, not beside it
+        result = f"<DescribeAlarmsResult>{to_xml(found)}</DescribeAlarmsResult>"
         return cloudwatch._xml(200, "DescribeAlarmsResponse", result)
 
     cloudwatch._describe_alarms = describe_in_full
@@ -98,7 +67,7 @@ def _members(cloudwatch: Any, params: Any, name: str) -> Iterator[str]:
 def to_xml(value: Any, key: str = "") -> str:
     """Write plain data as the query protocol does: fields as elements, list entries as ``member``."""
     if isinstance(value, dict):
-        return "".join(f"<{name}>{to_xml(item, name)}</{name}>" for name, item in value.items() if item is not None)
+        return "".join(f"<{name}>{to_xml(item, name)}</{name}>" for name, item in value.items() if item not in (None, ""))
     if isinstance(value, list):
         return "".join(f"<member>{to_xml(item)}</member>" for item in value)
     if isinstance(value, bool):
@@ -137,19 +106,28 @@ def replica_keys() -> None:
     dynamodb._apply_replica_updates = update_with_keys
 
 
-def secret_replicas_removed() -> None:
-    """Serve RemoveRegionsFromReplication.
+def secret_replicas() -> None:
+    """Create a secret with its replicas, and serve RemoveRegionsFromReplication.
 
-    Without it a replicated secret can't be destroyed: the provider takes its replicas away first.
+    Without it a new replicated secret has no replica, and one that has can't be destroyed.
     """
     from ministack.services import secretsmanager
 
-    handle = secretsmanager.handle_request
+    create, handle = secretsmanager._create_secret, secretsmanager.handle_request
 
-    async def handle_removal(method: str, path: str, headers: Any, body: Any, query: Any) -> Any:
-        if not headers.get("x-amz-target", "").endswith(".RemoveRegionsFromReplication"):
-            return await handle(method, path, headers, body, query)
-        wanted = json.loads(body or b"{}")
+    def create_with_replicas(data: dict[str, Any]) -> Any:
+        answer = create(data)
+        if answer[0] != 200 or not data.get("AddReplicaRegions"):
+            return answer
+        created = json.loads(answer[2])
+        replicated = secretsmanager._replicate_secret_to_regions({**data, "SecretId": created["ARN"]})
+        if replicated[0] != 200:
+            secretsmanager._secrets.pop(data["Name"], None)
+            return replicated
+        status = json.loads(replicated[2])["ReplicationStatus"]
+        return secretsmanager.json_response({**created, "ReplicationStatus": status})
+
+    def remove_regions(wanted: dict[str, Any]) -> Any:
         _, secret = secretsmanager._resolve(wanted.get("SecretId"))
         if secret is None:
             code, what = "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
@@ -161,4 +139,55 @@ def secret_replicas_removed() -> None:
         answer = {"ARN": secret["ARN"], "ReplicationStatus": secret["ReplicationStatus"]}
         return secretsmanager.json_response(answer)
 
+    async def handle_removal(method: str, path: str, headers: Any, body: Any, query: Any) -> Any:
+        if headers.get("x-amz-target", "").endswith(".RemoveRegionsFromReplication"):
+            return remove_regions(json.loads(body or b"{}"))
+        return await handle(method, path, headers, body, query)
+
+    secretsmanager._create_secret = create_with_replicas
     secretsmanager.handle_request = handle_removal
+
+
+def encoded_versions() -> None:
+    """Encode the keys that ListObjectVersions lists, where the caller asks for it.
+
+    Without it the provider decodes keys that were never encoded, and empties a bucket for ever in which a key holds
+    a plus or a percent sign: ``destroy`` hangs.
+    """
+    from ministack.services import s3
+
+    listed = s3._list_object_versions
+    names = {f"{{{s3.S3_NS}}}{name}" for name in ("Delimiter", "Key", "KeyMarker", "NextKeyMarker", "Prefix")}
+
+    def list_encoded(bucket: str, query: Any) -> Any:
+        status, headers, body = listed(bucket, query)
+        if status != 200 or s3._qp(query, "encoding-type", "") != "url":
+            return status, headers, body
+        ElementTree.register_namespace("", s3.S3_NS)
+        root = ElementTree.fromstring(body)
+        for element in root.iter():
+            if element.text and element.tag in names:
+                element.text = quote(element.text, safe="/")
+        ElementTree.SubElement(root, f"{{{s3.S3_NS}}}EncodingType").text = "url"
+        return status, headers, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+    s3._list_object_versions = list_encoded
+
+
+def log_group_keys() -> None:
+    """Serve AssociateKmsKey and DisassociateKmsKey; without them a log group can't be given another key."""
+    from ministack.services import cloudwatch_logs as logs
+
+    handle = logs.handle_request
+
+    async def handle_keys(method: str, path: str, headers: Any, body: Any, query: Any) -> Any:
+        if headers.get("x-amz-target", "").rpartition(".")[2] not in ("AssociateKmsKey", "DisassociateKmsKey"):
+            return await handle(method, path, headers, body, query)
+        wanted = json.loads(body or b"{}")
+        group = logs._log_groups.get(wanted.get("logGroupName"))
+        if group is None:
+            return logs.error_response_json("ResourceNotFoundException", "The specified log group does not exist.", 400)
+        group["kmsKeyId"] = wanted.get("kmsKeyId")
+        return logs.json_response({})
+
+    logs.handle_request = handle_keys

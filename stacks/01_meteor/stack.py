@@ -200,9 +200,6 @@ class Meteor(Stack):
                 },
                 "data_key": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
             },
-            invoke_permissions={
-                "landing": {"service": "s3", "source_arn": bucket_arn, "source_account": self.target.account_id}
-            },
         )
 
     def _alarms(self, alerts: Module) -> None:
