@@ -103,7 +103,7 @@ RULES = [
 RULES += [clean.clean_company, clean.clean_location]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.one_of(st.text(max_size=30), st.from_regex(r"[0-9,.$:/ -]{1,12}")))
 def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     for rule in RULES:
@@ -157,7 +157,7 @@ def test_mixed_encodings_are_decoded_value_by_value() -> None:
 TEXT = st.one_of(st.sampled_from(sorted({*GOOD.values(), "", "2/30/1999", "-1", "x"})), st.text(max_size=10))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.fixed_dictionaries({name: TEXT for name in GOOD}), min_size=1, max_size=8))
 def test_any_rows_are_either_clean_or_have_a_reason(rows: list[dict[str, str]]) -> None:
     cleaned = clean_frame(frame(*rows))

@@ -46,7 +46,7 @@ def count(path: Path, block_bytes: int = 1 << 16) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("shape", ["a", "b"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     rows=st.integers(0, 400),
     seed=st.integers(0, 10**6),
