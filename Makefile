@@ -12,8 +12,9 @@ PYTEST_ARGS ?=
 export DATA TARGET YES VERBOSE ALL
 
 ORRERY := ./orrery
-ENV := .orrery/envs
-TEST := $(ENV)/test/bin/python -P -m pytest
+# The environments lie where ORRERY_STATE says, so the command line is asked for them.
+TEST = "$$($(ORRERY) env test)" -P -m pytest
+LINT = "$$(dirname "$$($(ORRERY) env lint)")"
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,34 +49,29 @@ docs: ## write the generated parts of the documentation
 test: ## everything: unit, modules, end to end
 	@$(MAKE) --no-print-directory test-unit test-modules test-e2e
 test-unit: ## fast tests, no services, no terraform
-	@$(ORRERY) env test >/dev/null
 	$(TEST) -m "not e2e and not terraform" -n 2 --cov --cov-report=term $(PYTEST_ARGS)
 test-modules: ## the Terraform modules: validations, examples, inventories
-	@$(ORRERY) env test >/dev/null
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
 test-e2e: ## stacks and services on a local cloud of their own
-	@$(ORRERY) env test >/dev/null
 	@$(ORRERY) env local >/dev/null
 	$(TEST) -m e2e $(PYTEST_ARGS)
 scan: ## checkov over modules, synthesised stacks and plans
-	@$(ORRERY) env scan >/dev/null
 	@$(ORRERY) scan
 lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
-	@$(ORRERY) env lint >/dev/null
-	$(ENV)/lint/bin/ruff check .
-	$(ENV)/lint/bin/ruff format --check .
-	$(ENV)/lint/bin/mypy
+	$(LINT)/ruff check .
+	$(LINT)/ruff format --check .
+	$(LINT)/mypy
 	terraform fmt -check -recursive modules
-	$(ENV)/lint/bin/shellcheck orrery .ci/run
+	$(LINT)/shellcheck orrery .ci/run
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
-	@$(ORRERY) env lint >/dev/null
-	$(ENV)/lint/bin/ruff check --fix .
-	$(ENV)/lint/bin/ruff format .
+	$(LINT)/ruff check --fix .
+	$(LINT)/ruff format .
 	terraform fmt -recursive modules
 bench: ## measure the budgets and write docs/benchmarks.md
 	.venv/bin/python -P scripts/bench_loop.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay
+	@if [ -d .orrery/local ]; then $(ORRERY) down; fi
 	rm -rf .venv .orrery/envs .orrery/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

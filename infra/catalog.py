@@ -141,7 +141,10 @@ def resolve(text: str) -> StackInfo:
         if len(fits) > 1:
             names = ", ".join(info.id for info in fits)
             raise OrreryError(f"{text!r} fits several stacks: {names}", next_step="use one of these names")
-    spellings = {spelling: info.id for info in stacks.values() for spelling in _spellings(info)}
+    spellings: dict[str, str] = {}
+    for info in stacks.values():
+        for spelling in _spellings(info):
+            spellings.setdefault(spelling, info.id)  # track 1 comes first, as a bare name means it
     close = difflib.get_close_matches(wanted, list(spellings), n=6, cutoff=0.55)
     candidates = list(dict.fromkeys(spellings[name] for name in close))[:3]
     nearest = f"; nearest: {', '.join(candidates)}" if candidates else ""

@@ -185,6 +185,8 @@ def status(json: JsonOption = False) -> None:
         memory = f"{each.rss_mb:.0f} MB" if each.rss_mb else ""
         since = f"{each.uptime_s:.0f} s" if each.uptime_s else ""
         rows.append([each.name, each.state, each.pid or "", where, since, memory, each.log])
+        regions = each.endpoint.region_urls if each.endpoint else {}
+        rows += [[f"  {name}", "", "", url, "", "", ""] for name, url in regions.items()]
     Ui().table(["service", "state", "pid", "endpoint", "up", "memory", "log"], rows)
 
 

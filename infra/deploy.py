@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ class Session:
 
     def live_from(self, state: State) -> Live:
         """Return the deployed stack whose state is known already; see `live`."""
-        if not state.outputs:
+        if not state.resources:
             name = self.stack.info.id
             raise OrreryError(f"{name} is not deployed on {self.target.name}", next_step=f"make deploy STACK={name}")
         return Live(self.target, state.outputs, self.ui)
@@ -190,17 +191,15 @@ def reset(ui: Ui, *, yes: bool) -> None:
     OrreryError
         Somebody works on a stack, or the user said no.
     """
-    import shutil
-
     states = sorted((STATE / "stacks").glob("*/local"))
     if not yes:
         _ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
     with ExitStack() as held:
         for folder in states:
             held.enter_context(lock(folder, folder.parent.name))
-        cloud().down(None)
-        for folder in [*states, STATE / "local"]:
-            shutil.rmtree(folder, ignore_errors=True)
+        cloud().erase()
+        for folder in states:
+            shutil.rmtree(folder)
     ui.say("the local cloud is empty; `make deploy STACK=…` starts it anew")
 
 

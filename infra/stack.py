@@ -259,7 +259,8 @@ class Stack:
 
     def next_steps(self) -> list[str]:
         """Return the commands that a user may want to try next."""
-        return [f"make run STACK={self.info.id}", f"make destroy STACK={self.info.id}"]
+        runs = [f"make run STACK={self.info.id}"] if type(self).run is not Stack.run else []
+        return [*runs, f"make destroy STACK={self.info.id}"]
 
     # -- synthesis ---------------------------------------------------------------------------------------------
 

@@ -350,20 +350,6 @@ def write_configuration(folder: Path, configuration: Mapping[str, Any]) -> None:
         temporary.replace(file)
 
 
-def type_of(address: str) -> str:
-    """Return the resource type within an address such as ``module.a["x"].aws_s3_bucket.this[0]``."""
-    depth, parts, part = 0, [], ""
-    for character in address:
-        depth += (character == "[") - (character == "]")
-        if character == "." and depth == 0:
-            parts.append(part)
-            part = ""
-        else:
-            part += character
-    parts.append(part)
-    return parts[-2] if len(parts) >= 2 else address
-
-
 def _read(line: str, run: _Run, on_event: Callable[[dict[str, Any]], None]) -> None:
     try:
         event = json.loads(line)

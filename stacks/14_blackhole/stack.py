@@ -284,6 +284,8 @@ class Blackhole(Stack):
         email = f"{user}@example.com"
         body = json.dumps({"name": "Smoke Check", "email": email})
         written = live.http("PUT", self._url(live, here, f"/users/{user}"), here, body)
+        if written.status != 201:
+            return Check(f"a user written in {here} is read in {there}", False, f"PUT {written.status} {written.body[:80]}")
         read = live.wait(
             f"{user} to arrive in {there}",
             lambda: _ok(live.http("GET", self._url(live, there, f"/users/{user}"), there)),

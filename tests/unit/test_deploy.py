@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import fcntl
 import io
 import os
@@ -23,6 +24,7 @@ from infra.paths import ROOT
 
 CODE = """
 from infra.live import Check
+from infra.terraform import State
 from infra.stack import Stack
 
 
@@ -81,12 +83,26 @@ def info(plant: Callable[..., StackInfo], cloud: FakeCloud) -> StackInfo:
     return plant("70_quasar", CODE.format(ok=True, run="pass"))
 
 
+def deployed(*resources: dict[str, str]) -> str:
+    """Return the state of a stack with these resources and one output."""
+    listed = [
+        {
+            "mode": "managed",
+            "module": each["addr"].rpartition(f".{each['resource_type']}")[0],
+            "type": each["resource_type"],
+            "name": each["addr"].rpartition(".")[2],
+            "instances": [{}],
+        }
+        for each in resources
+    ]
+    return json.dumps({"version": 4, "outputs": {"topic": {"value": "arn:topic"}}, "resources": listed})
+
+
 def planned(*changes: tuple[str, dict[str, str]], **more: dict[str, Any]) -> dict[str, Any]:
     events = [{"type": "planned_change", "change": {"resource": each, "action": action}} for action, each in changes]
     return {
         "plan": {"events": events},
-        "output": {"text": '{"topic": {"value": "arn:topic"}}\n'},
-        "state": {"text": f"{BUCKET['addr']}\n{ROLE['addr']}\n"},
+        "state": {"text": deployed(BUCKET, ROLE)},
         **more,
     }
 
@@ -99,7 +115,7 @@ def test_a_deployment_plans_applies_checks_and_says_what_to_try_next(
 ) -> None:
     terraform.does(**planned(("create", BUCKET), ("create", ROLE)))
     deploy.deploy(info, "local", Ui(), yes=False)
-    assert terraform.commands == ["init", "plan", "apply", "output", "state"]
+    assert terraform.commands == ["init", "plan", "apply", "state"]
     assert capsys.readouterr().out.splitlines() == [
         "70_quasar on local: 2 to create.",
         "  ok  it beats: once",
@@ -259,19 +275,13 @@ def test_a_summary_shows_what_is_not_just_created(
 def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
     info: StackInfo, terraform: Any, cloud: FakeCloud, tmp_path: Path
 ) -> None:
-    listed = [
-        "module.lake.aws_s3_bucket.this",
-        "module.lake.aws_kms_key.this",
-        "module.lake.aws_iam_role.this",
-        'module.lake["a"].data.aws_region.now',
-        "module.database.aws_secretsmanager_secret.this",
-        "module.database_copy.aws_sqs_queue.this",
-    ]
-    terraform.does(state={"text": "\n".join(listed) + "\n"})
+    lake, queue = ("module.lake.aws_s3_bucket.this", "aws_s3_bucket"), ("module.database_copy.aws_sqs_queue.q", "aws_sqs_queue")
+    key, role = ("module.lake.aws_kms_key.this", "aws_kms_key"), ("module.lake.aws_iam_role.this", "aws_iam_role")
+    secret = ("module.database.aws_secretsmanager_secret.this", "aws_secretsmanager_secret")
     with deploy.session(info, "local", Ui()) as at:
         at.stack.stand_ins["database"] = "postgres"
         at.stack.skipped += ["logs of zone", "warehouse (snowflake)"]
-        assert deploy._ledger_line(at) == (
+        assert deploy._ledger_line(at, State({}, (lake, key, role, secret, queue))) == (
             "Local cloud: 3 resources executed, 1 accepted (control plane only), "
             "1 modules stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
         )

@@ -193,8 +193,8 @@ def test_a_part_of_an_output_is_a_reference_and_looping_over_it_is_refused() -> 
 
 
 def test_none_means_not_given(plant: Plant, tmp_path: Path) -> None:
-    info = plant("70_quasar", small("self.module('a', 'topic', name='x', kms_key_arn='k', account_id=None)"))
-    assert "account_id" not in synthesised(info, tmp_path)["module"]["a"]
+    info = plant("70_quasar", small("self.module('a', 'topic', name='x', kms_key_arn='k', subscriptions=None)"))
+    assert "subscriptions" not in synthesised(info, tmp_path)["module"]["a"]
 
 
 def test_a_name_carries_the_account_only_where_it_must_be_unique_in_the_world(plant: Plant, tmp_path: Path) -> None:

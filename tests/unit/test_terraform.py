@@ -20,7 +20,7 @@ from infra import terraform as runner
 from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import ROOT
-from infra.terraform import Change, Plan, Terraform
+from infra.terraform import Change, Plan, State, Terraform
 
 CONFIGURATION = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}}}, "module": {"a": {"source": "../m"}}}
 
@@ -208,20 +208,28 @@ def test_a_dead_local_cloud_is_suspected_first(work: Terraform, terraform: Any) 
 # -------------------------------------------------------------------------------- state, outputs, room
 
 
-def test_outputs_and_resources_are_read(work: Terraform, terraform: Any) -> None:
-    listed = 'module.a.aws_s3_bucket.this\nmodule.a.data.aws_region.now\nmodule.b["x.y"].aws_sqs_queue.this[0]\n'
-    terraform.does(output={"text": '{"a": {"value": [1], "type": "x"}}\n'}, state={"text": listed})
-    assert work.outputs() == {"a": [1]}
-    assert work.resources() == [
+def test_outputs_and_resources_are_read_from_the_state(work: Terraform, terraform: Any) -> None:
+    bucket = {"mode": "managed", "module": "module.a", "type": "aws_s3_bucket", "name": "this", "instances": [{}]}
+    queues = {"mode": "managed", "module": 'module.b["x.y"]', "type": "aws_sqs_queue", "name": "q"}
+    region = {"mode": "data", "type": "aws_region", "name": "now", "instances": [{}]}
+    state = {
+        "version": 4,
+        "outputs": {"a": {"value": [1], "type": ["list", "number"]}},
+        "resources": [bucket, {**queues, "instances": [{"index_key": 0}, {"index_key": "k"}]}, region],
+    }
+    terraform.does(state={"text": json.dumps(state) + "\n"})
+    found = work.state()
+    assert found.outputs == {"a": [1]}
+    assert found.resources == (
         ("module.a.aws_s3_bucket.this", "aws_s3_bucket"),
-        ('module.b["x.y"].aws_sqs_queue.this[0]', "aws_sqs_queue"),
-    ]
+        ('module.b["x.y"].aws_sqs_queue.q[0]', "aws_sqs_queue"),
+        ('module.b["x.y"].aws_sqs_queue.q["k"]', "aws_sqs_queue"),
+    )
 
 
-def test_a_stack_without_a_state_has_no_resources(work: Terraform, terraform: Any) -> None:
-    terraform.does(state={"code": 1, "stderr": "No state file was found!\n"}, output={"text": "{}\n"})
-    assert work.resources() == []
-    assert work.outputs() == {}
+def test_a_stack_without_a_state_has_nothing(work: Terraform, terraform: Any) -> None:
+    terraform.does(state={"text": ""})
+    assert work.state() == State({}, ())
 
 
 def test_a_plan_is_shown_as_data(work: Terraform, terraform: Any) -> None:
@@ -320,18 +328,6 @@ def test_with_neither_the_error_says_what_to_install(tmp_path: Path, monkeypatch
     assert "Terraform 1.11" in caught.value.next_step and "dns" in caught.value.details
 
 
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("aws_s3_bucket.this", "aws_s3_bucket"),
-        ('module.a["x.y"].module.b[0].aws_sqs_queue.this["p.q"]', "aws_sqs_queue"),
-        ("module.a.data.aws_region.now", "aws_region"),
-    ],
-)
-def test_the_type_of_an_address(address: str, expected: str) -> None:
-    assert runner.type_of(address) == expected
-
-
 # ------------------------------------------------------------------------------- interrupts and deaths
 
 APPLY = """
@@ -341,7 +337,7 @@ from infra.output import Ui
 from infra.terraform import Plan, Terraform
 work = Terraform(Path(sys.argv[1]), {}, Ui())
 try:
-    work.outputs() if sys.argv[2:] == ["output"] else work.apply(Plan(work.folder / "saved.tfplan", ()))
+    work.state() if sys.argv[2:] == ["state"] else work.apply(Plan(work.folder / "saved.tfplan", ()))
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -377,8 +373,8 @@ def test_ctrl_c_reaches_terraform_once_and_it_saves_before_the_run_ends(
 
 
 def test_ctrl_c_works_where_the_output_is_read_as_a_whole(work: Terraform, terraform: Any) -> None:
-    terraform.does(output={"hang": True, "save_s": 0.5})
-    run, _ = applying(work, terraform, "output")
+    terraform.does(state={"hang": True, "save_s": 0.5})
+    run, _ = applying(work, terraform, "state")
     os.killpg(run.pid, signal.SIGINT)
     _, said = run.communicate(timeout=20)
     assert run.returncode == 130, said
