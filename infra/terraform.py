@@ -7,6 +7,7 @@ interrupt reaches Terraform once, so that it finishes the call it is in and writ
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,7 +177,8 @@ class Terraform:
         OrreryError
             The configuration is wrong, the cloud doesn't answer, or another run holds the state.
         """
-        arguments = ["plan", "-json", "-input=false", f"-out={name}"]
+        # A run that was killed has let go of our own lock, and its terraform may still be saving the state.
+        arguments = ["plan", "-json", "-input=false", "-lock-timeout=60s", f"-out={name}"]
         arguments += ["-destroy"] if destroy else []
         arguments += [] if refresh else ["-refresh=false"]
         seen = 0
@@ -296,19 +299,24 @@ class Terraform:
         """Run one command to its end; on an interrupt pass it on once, wait, and raise KeyboardInterrupt."""
         command = [*self._command, *arguments]
         self.ui.command(["terraform", *arguments])
+        reading, writing = _pipe() if as_json else (-1, subprocess.PIPE)
         process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=writing,
             stderr=subprocess.PIPE if not as_json else subprocess.STDOUT,
             text=True,
             encoding="utf-8",
             errors="replace",
             start_new_session=True,  # a Ctrl-C must reach terraform once, through us; twice means "drop the state"
             preexec_fn=_die_with_parent,
+            pass_fds=(reading,) if as_json else (),
         )
+        if as_json:
+            os.close(writing)
+            process.stdout = os.fdopen(reading, encoding="utf-8", errors="replace")
         run = _Run()
         interrupted = False
         lines = self._lines(process, as_json)
@@ -383,6 +391,19 @@ def _first_error(text: str) -> str:
     lines = [line.strip("│╷╵ \t") for line in text.splitlines()]
     found = next((line for line in lines if line.startswith("Error")), "")
     return found.removeprefix("Error:").strip() or next((line for line in lines if line), "no output")
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe for Terraform's events, whose reading end it is to hold as well.
+
+    When this process is killed, nobody else reads. Without a reader the next event would end Terraform on the spot:
+    what it is making would be in no state, and its providers would run on. The size is for what it says until its end.
+    """
+    reading, writing = os.pipe()
+    if sys.platform == "linux":
+        with suppress(OSError):  # more than this user's share: the usual 64 KB hold some hundred events
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
+    return reading, writing
 
 
 def _die_with_parent() -> None:
