@@ -121,7 +121,7 @@ def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
     with session(info, target_name, ui) as at:
         plan = at.terraform.plan()
         show_plan(plan, info, target_name, ui)
-        _confirm(plan, yes)
+        _confirm(plan, yes, at.target)
         if plan.changes:
             at.terraform.apply(plan)
         state = at.terraform.state()
@@ -163,7 +163,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
     with session(info, target_name, ui) as at:
         plan = at.terraform.plan(destroy=True)
         show_plan(plan, info, target_name, ui)
-        _confirm(plan, yes or at.target.disposable)
+        _confirm(plan, yes or at.target.disposable, at.target)
         if plan.changes:
             at.terraform.apply(plan)
         if at.cloud:
@@ -220,9 +220,10 @@ def show_plan(plan: Plan, info: StackInfo, target_name: str, ui: Ui) -> None:
             ui.say(f"  … and {len(shown) - 40} more; --verbose shows all")
 
 
-def _confirm(plan: Plan, yes: bool) -> None:
+def _confirm(plan: Plan, yes: bool, target: Target) -> None:
     """Ask before anything that holds data is destroyed or replaced."""
-    losing = [change for change in plan.changes if change.loses_data]
+    # Terraform taints what an interrupted run left half made. On a target that is for throwing away that is no data.
+    losing = [c for c in plan.changes if c.loses_data and not (target.disposable and c.reason == "tainted")]
     if not losing or yes:
         return
     names = ", ".join(change.address for change in losing[:3]) + (" …" if len(losing) > 3 else "")
