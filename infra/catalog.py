@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class Source:
     size: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # there is one of each, and a table of settings can't be hashed
 class StackInfo:
     """What ``stack.toml`` (or, for a stack to come, ``stacks/catalog.toml``) says.
 
@@ -52,6 +52,8 @@ class StackInfo:
         The values of the tags on everything that it deploys.
     accepted : tuple of mapping
         Policy findings that the stack lives with: ``check``, ``module`` (the instance) and ``reason``.
+    settings : mapping
+        The stack's own choices, such as a second cloud; its README says which there are.
     """
 
     id: str
@@ -69,6 +71,7 @@ class StackInfo:
     data_class: str = "internal"
     cost_centre: str = "orrery"
     accepted: tuple[Mapping[str, str], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -198,7 +201,9 @@ def _toml(file: Path) -> dict[str, Any]:
 
 def _info(stack_id: str, entry: Mapping[str, Any], *, built: bool, file: Path) -> StackInfo:
     try:
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+        }
         fields["data"] = tuple(Source(**source) for source in entry.get("data", ()))
         return StackInfo(id=stack_id, built=built, **fields)
     except TypeError as error:

@@ -68,7 +68,8 @@ def load() -> ModuleType:
 
 class _InItsOwnSession(subprocess.Popen[Any]):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **(settings | {"start_new_session": True}))
+        settings["start_new_session"] = True
+        super().__init__(*arguments, **settings)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ def list_stacks(json: JsonOption = False) -> None:
 
 @app.command()
 def module(
-    name: Annotated[str, typer.Argument(help="A folder below modules/; none lists them.")] = "", json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="A folder below modules/; none lists them.")] = "",
+    json: JsonOption = False,
 ) -> None:
     """Show a module's interface: variables, outputs, and what the local cloud does with it."""
     from infra import modules
@@ -90,7 +91,9 @@ def synth(stack: StackArgument, target: Annotated[str, typer.Option(help="offlin
 def plan(
     stack: Annotated[str, typer.Argument(help="A stack; with --all none.")] = "",
     every: Annotated[bool, typer.Option("--all", envvar="ALL", help="All built stacks in one run.")] = False,
-    target: Annotated[str, typer.Option(envvar="TARGET", help="offline (AWS without an account), local, aws")] = "offline",
+    target: Annotated[
+        str, typer.Option(envvar="TARGET", help="offline (AWS without an account), local, aws")
+    ] = "offline",
     verbose: VerboseOption = False,
 ) -> None:
     """Show what a deployment would change; for AWS without an account unless TARGET says otherwise."""
@@ -106,7 +109,9 @@ def plan(
 
 
 @app.command()
-def deploy(stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False) -> None:
+def deploy(
+    stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
+) -> None:
     """Deploy a stack, prove that it works, and say what to try next."""
     from infra import catalog, targets
     from infra import deploy as life
@@ -130,7 +135,9 @@ def run(
 
 
 @app.command()
-def destroy(stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False) -> None:
+def destroy(
+    stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
+) -> None:
     """Remove a stack and everything that it holds."""
     from infra import catalog, targets
     from infra import deploy as life

@@ -147,9 +147,8 @@ def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
     """
     if data is not None and not data.is_file():
         raise OrreryError(f"there is no file {data}", next_step="name a file: make run STACK=… DATA=path/to/file.csv")
-    with session(info, target_name, ui) as at:
-        with _stack_code(info):
-            at.stack.run(at.live(), data)
+    with session(info, target_name, ui) as at, _stack_code(info):
+        at.stack.run(at.live(), data)
 
 
 def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
@@ -211,7 +210,7 @@ def show_plan(plan: Plan, info: StackInfo, target_name: str, ui: Ui) -> None:
     counts = plan.counts
     parts = [f"{counts[a]} to {a}" for a in ("create", "update", "replace", "delete") if counts[a]]
     ui.say(f"{info.id} on {target_name}: {', '.join(parts)}.")
-    if ui.verbose or not counts["create"] == len(plan.changes):
+    if ui.verbose or counts["create"] != len(plan.changes):
         shown = [c for c in plan.changes if ui.verbose or c.action != "create"]
         for change in shown[: None if ui.verbose else 40]:
             data = "  (holds data)" if change.loses_data else ""
@@ -323,7 +322,7 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
 
 @contextmanager
 def lock(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder, such as a stack's on a target. The kernel lets go of the lock when its holder dies, however it dies.
+    """Hold a folder, such as a stack's on a target; the kernel lets go of it when the holder dies, however it dies.
 
     Raises
     ------

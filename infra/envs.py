@@ -140,7 +140,7 @@ def lock_all(say: Callable[[str], None]) -> list[Path]:
     """Resolve every ``*.in`` file again and write its lock file: names, versions and hashes, no index.
 
     Returns
-    ------
+    -------
     list of Path
         The lock files, relative to the repository.
     """

@@ -76,7 +76,9 @@ class Ui:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+        table = Table(
+            *columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+        )
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         Console().print(table)

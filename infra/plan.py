@@ -30,7 +30,7 @@ def plan_all(ui: Ui) -> dict[str, list[Change]]:
     """Plan every built stack for AWS, offline, in one Terraform run, and print what each would change.
 
     Returns
-    ------
+    -------
     dict
         Stack id to its changes.
     """
@@ -74,9 +74,10 @@ def module_name(info: StackInfo) -> str:
 def as_child(configuration: dict[str, Any]) -> dict[str, Any]:
     """Turn a synthesised stack into a module: no provider, no backend; aliases come from the root."""
     aliases = [f"aws.{each['alias']}" for each in configuration["provider"]["aws"] if "alias" in each]
-    requirement = dict(stack.AWS_PROVIDER) | ({"configuration_aliases": aliases} if aliases else {})
+    requirement = dict(stack.PROVIDERS["aws"]) | ({"configuration_aliases": aliases} if aliases else {})
     child = {key: value for key, value in configuration.items() if key not in ("provider", "terraform")}
-    child["terraform"] = {"required_providers": {"aws": requirement}}
+    others = {name: stack.PROVIDERS[name] for name in configuration["provider"] if name != "aws"}
+    child["terraform"] = {"required_providers": {"aws": requirement, **others}}
     return child
 
 
@@ -103,7 +104,7 @@ def merged_root(configurations: dict[str, dict[str, Any]]) -> dict[str, Any]:
         },
         "terraform": {
             "backend": provider.backend("merged", "us-east-1"),
-            "required_providers": {"aws": stack.AWS_PROVIDER},
+            "required_providers": {"aws": stack.PROVIDERS["aws"]},
             "required_version": stack.TERRAFORM_VERSION,
         },
     }

@@ -165,7 +165,15 @@ def skips(folder: Path, kind: str, name: str) -> dict[str, str]:
 
 
 def _checkov(checkov: Path, arguments: Sequence[str], ui: Ui) -> dict[str, Any]:
-    command = [str(checkov), *arguments, "--skip-download", "--output", "json", "--config-file", str(ROOT / ".checkov.yaml")]
+    command = [
+        str(checkov),
+        *arguments,
+        "--skip-download",
+        "--output",
+        "json",
+        "--config-file",
+        str(ROOT / ".checkov.yaml"),
+    ]
     ui.command(command)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with ui.step(f"scanning {arguments[1]}"):

@@ -26,7 +26,10 @@ from infra.targets import Target
 if TYPE_CHECKING:
     from infra.live import Check, Live
 
-AWS_PROVIDER = {"source": "hashicorp/aws", "version": "5.100.0"}
+PROVIDERS = {
+    "aws": {"source": "hashicorp/aws", "version": "5.100.0"},
+    "google": {"source": "hashicorp/google", "version": "6.50.0"},
+}
 TERRAFORM_VERSION = ">= 1.11.0"
 STAND_IN = "object({ host = string, port = number, database = string, username = string })"
 
@@ -39,13 +42,13 @@ class Ref(str):
 
     terraform_reference = True
 
-    def __getitem__(self, key: Any) -> Ref:  # type: ignore[override]  # an index here means Terraform's, not text's
+    def __getitem__(self, key: Any) -> Ref:
         """Return a reference to one element of a list or map output."""
         return Ref(f"{str(self)[:-1]}[{json.dumps(key)}]}}")
 
     def __iter__(self) -> Any:
         """Refuse: how many elements there are is known only to Terraform."""
-        raise TypeError(f"{str(self)} can't be looped over: its length is known only after the plan")
+        raise TypeError(f"{self!s} can't be looped over: its length is known only after the plan")
 
 
 class Module:
@@ -104,6 +107,7 @@ class Stack:
         self.stand_ins: dict[str, str] = {}
         self._folder = folder
         self._modules: dict[str, Module] = {}
+        self._other_providers: dict[str, list[dict[str, Any]]] = {}
         self._outputs: set[str] = set()
         self._cdk = cdk.load()
         # No feature flags, no asset copies, no metadata: the output is the same bytes for the same stack.
@@ -163,6 +167,8 @@ class Stack:
             for left_out in [key for key in given if key in interface.local_without]:
                 del given[left_out]
                 self.skipped.append(f"{left_out} of {name}")
+        if interface.provider != "aws":
+            self._other_providers[interface.provider] = [{}]  # project and credentials come from its environment
         source = interface.path
         if stand_in:
             source = interface.path / "standin"
@@ -272,7 +278,8 @@ class Stack:
             alias = {} if index == 0 else {"alias": _alias(region)}
             providers.append(alias | self.target.provider(region, self.tags))
         configuration = self._cdk.Testing.synth(self._scope)
-        return _assemble(json.loads(configuration), providers, self.target.backend(self.info.slug, self.regions[0]))
+        backend = self.target.backend(self.info.slug, self.regions[0])
+        return _assemble(json.loads(configuration), {"aws": providers, **self._other_providers}, backend)
 
     def _check_instance_name(self, name: str) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -322,7 +329,7 @@ class Stack:
 
 
 def _assemble(
-    configuration: dict[str, Any], providers: list[dict[str, Any]], backend: dict[str, Any]
+    configuration: dict[str, Any], providers: dict[str, list[dict[str, Any]]], backend: dict[str, Any]
 ) -> dict[str, Any]:
     """Add what no CDK binding writes (providers, backend), and drop the CDK's own bookkeeping."""
 
@@ -332,10 +339,10 @@ def _assemble(
         return [without_comments(item) for item in value] if isinstance(value, list) else value
 
     configuration = without_comments(configuration)
-    configuration["provider"] = {"aws": providers}
+    configuration["provider"] = providers
     configuration["terraform"] = {
         "backend": backend,
-        "required_providers": {"aws": AWS_PROVIDER},
+        "required_providers": {name: PROVIDERS[name] for name in providers},
         "required_version": TERRAFORM_VERSION,
     }
     return configuration
@@ -387,7 +394,9 @@ def broken(info: StackInfo, error: Exception) -> OrreryError:
         if Path(frame.filename) == info.path / "stack.py":
             line = frame.lineno
     return OrreryError(
-        f"stacks/{info.id}/stack.py{f', line {line}' if line else ''}: {type(error).__name__}: {error}".replace("\n", " "),
+        f"stacks/{info.id}/stack.py{f', line {line}' if line else ''}: {type(error).__name__}: {error}".replace(
+            "\n", " "
+        ),
         next_step="mend the line; --verbose shows the traceback",
         details="".join(traceback.format_exception(error)),
     )

@@ -30,11 +30,24 @@ from infra.paths import CACHE, ROOT
 MIRRORS = "/opt/*/registry.terraform.io"
 ROOM_FOR_STATE = 64 * 1024 * 1024  # bytes; a state is a few MB, and Terraform keeps a backup beside it
 DATA_HOLDERS = frozenset(
-    """
-    aws_backup_vault aws_cloudwatch_log_group aws_db_instance aws_dynamodb_table aws_kinesis_stream aws_kms_key
-    aws_kms_replica_key aws_rds_cluster aws_s3_bucket aws_s3_object aws_secretsmanager_secret aws_sns_topic
-    aws_sqs_queue google_bigquery_dataset google_bigquery_table google_storage_bucket
-    """.split()
+    [
+        "aws_backup_vault",
+        "aws_cloudwatch_log_group",
+        "aws_db_instance",
+        "aws_dynamodb_table",
+        "aws_kinesis_stream",
+        "aws_kms_key",
+        "aws_kms_replica_key",
+        "aws_rds_cluster",
+        "aws_s3_bucket",
+        "aws_s3_object",
+        "aws_secretsmanager_secret",
+        "aws_sns_topic",
+        "aws_sqs_queue",
+        "google_bigquery_dataset",
+        "google_bigquery_table",
+        "google_storage_bucket",
+    ]
 )
 """Resource types whose destruction loses data, or makes data unreadable (keys)."""
 
@@ -155,7 +168,7 @@ class Terraform:
         if run.code:
             text = "\n".join(run.plain)
             step = "check the network, then run the command again; --verbose shows what terraform said"
-            if "NoSuchBucket" in text or "does not exist" in text and "S3 bucket" in text:
+            if "NoSuchBucket" in text or ("does not exist" in text and "S3 bucket" in text):
                 step = "create the state bucket once per account and region: ./orrery bootstrap"
             raise OrreryError(f"terraform init failed: {_first_error(text)}", next_step=step, details=text)
         stamp.write_text(wanted)
@@ -215,7 +228,8 @@ class Terraform:
 
         with self.ui.step("applying") as show:
             run = self._run(
-                ["apply", "-json", "-input=false", f"-parallelism={self._parallelism}", plan.path.name], on_event=lambda event: progress(event, show)
+                ["apply", "-json", "-input=false", f"-parallelism={self._parallelism}", plan.path.name],
+                on_event=lambda event: progress(event, show),
             )
         plan.path.unlink(missing_ok=True)
         if run.code:

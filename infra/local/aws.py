@@ -111,7 +111,5 @@ def wants_localstack() -> bool:
     """Tell whether LocalStack was asked for; refuse a value that means nothing."""
     value = os.environ.get("LOCAL_AWS", "").lower()
     if value not in ("", "ministack", "localstack"):
-        raise OrreryError(
-            f"LOCAL_AWS={value} is not known", next_step="unset it, or set it to ministack or localstack"
-        )
+        raise OrreryError(f"LOCAL_AWS={value} is not known", next_step="unset it, or set it to ministack or localstack")
     return value == "localstack"

@@ -50,16 +50,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = logging.getLogger("gateway")
 
 HOST = "127.0.0.1"
-SIGNED_FOR = re.compile(
-    r"Credential=[^/\s]+/\d{8}/(?:(?P<region>[^/,\s]+)/)?(?P<service>[^/,\s]+)/aws4_request"
-)
+SIGNED_FOR = re.compile(r"Credential=[^/\s]+/\d{8}/(?:(?P<region>[^/,\s]+)/)?(?P<service>[^/,\s]+)/aws4_request")
 NOT_IMPLEMENTED = re.compile(
     rb"InvalidAction|UnknownOperation|NotImplemented|Unsupported service|[Nn]ot (?:yet )?implemented"
     rb"|Unknown (?:operation|action)|[Uu]nsupported (?:operation|action)|pro feature"
 )
-READ_ONLY = re.compile(
-    r"^(?:Describe|List|Get|BatchGet|Query|Scan|Head|Lookup|Search|Select|Filter|Validate|Decode)"
-)
+READ_ONLY = re.compile(r"^(?:Describe|List|Get|BatchGet|Query|Scan|Head|Lookup|Search|Select|Filter|Validate|Decode)")
 LARGEST_ERROR = 64 * 1024
 
 
@@ -173,9 +169,7 @@ class Router:
             await self.ministack(scope, receive, send)
             return
         scope = to_origin_form(scope)
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         if scope["path"].startswith(("/_orrery/", "/_ministack/")) and is_foreign(headers):
             await answer(send, 403, {"error": "this address is not for web pages"})
@@ -201,9 +195,7 @@ class Router:
         signed: tuple[str, str] | None,
     ) -> None:
         """Hand a request to the emulator that has its service."""
-        service = (
-            self.detect_service(scope["method"], scope["path"], headers, parse_qs(query)) if signed else ""
-        )
+        service = self.detect_service(scope["method"], scope["path"], headers, parse_qs(query)) if signed else ""
         if not signed or service == "s3":
             # Unsigned requests are for what was deployed (an API, a function URL); objects may be large:
             # neither is held in memory here, and moto could not stand in for either.
@@ -365,9 +357,7 @@ async def forward(base: str, scope: Scope, body: bytes, send: Send) -> None:
         await answer(send, 502, {"error": f"the LocalStack container does not answer: {error}"})
         return
     skipped = {"connection", "transfer-encoding", "content-length", "date"}
-    out = [
-        (k.encode("latin-1"), v.encode("latin-1")) for k, v in got.headers.items() if k.lower() not in skipped
-    ]
+    out = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in got.headers.items() if k.lower() not in skipped]
     out.append((b"content-length", str(len(got.data)).encode()))
     await send({"type": "http.response.start", "status": got.status, "headers": out})
     await send({"type": "http.response.body", "body": got.data})

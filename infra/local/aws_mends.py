@@ -44,7 +44,7 @@ def alarms_in_xml() -> None:
             "MaxRecords": cloudwatch._p(params, "MaxRecords"),
             "NextToken": cloudwatch._p(params, "NextToken"),
         }
-        status, headers, body = describe(params, wanted, False, True)
+        status, _, body = describe(params, wanted, False, True)
         if status != 200:
             return describe(params, data, False, False)
         found = json.loads(body)
@@ -67,7 +67,9 @@ def _members(cloudwatch: Any, params: Any, name: str) -> Iterator[str]:
 def to_xml(value: Any, key: str = "") -> str:
     """Write plain data as the query protocol does: fields as elements, list entries as ``member``."""
     if isinstance(value, dict):
-        return "".join(f"<{name}>{to_xml(item, name)}</{name}>" for name, item in value.items() if item not in (None, ""))
+        return "".join(
+            f"<{name}>{to_xml(item, name)}</{name}>" for name, item in value.items() if item not in (None, "")
+        )
     if isinstance(value, list):
         return "".join(f"<member>{to_xml(item)}</member>" for item in value)
     if isinstance(value, bool):

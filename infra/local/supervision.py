@@ -259,9 +259,7 @@ class Supervisor:
     def _make_private(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-            raise OrreryError(
-                f"{folder} belongs to somebody else", next_step="remove it, then run the command again"
-            )
+            raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
         folder.chmod(0o700)
 
     def _configuration(self) -> str:

@@ -21,8 +21,6 @@ class Blackhole(Stack):
     """Two equal regions: users in a global table, avatars in two buckets, an API in each, one public name."""
 
     regions = (HOME, AWAY)
-    gcp_project = ""
-    """A Google Cloud project for a third copy of users and avatars; empty means none."""
 
     def build(self) -> None:
         """Compose the two regions and what joins them."""
@@ -70,7 +68,9 @@ class Blackhole(Stack):
             self.output(f"api_{short}", apis[region].endpoint, f"The API's own address in {region}.")
             self.output(f"avatars_{short}", avatars[region].name, f"The bucket of avatars in {region}.")
             self.output(f"topic_{short}", topics[region].arn, f"Where the alarms of {region} go.")
-        self.output("public_name", names.record_names["users"], "The name that clients use; it leads to the nearest region.")
+        self.output(
+            "public_name", names.record_names["users"], "The name that clients use; it leads to the nearest region."
+        )
         self.output("zone_id", names.zone_id, "The hosted zone of the public name.")
         self.output("users_table", users.name, "The global table.")
         self.output("pepper_secret", pepper.name, "The replicated secret.")
@@ -82,7 +82,9 @@ class Blackhole(Stack):
         marker = secrets.token_hex(4)
         for region in self.regions:
             answer = live.http("GET", self._url(live, region, "/ready"), region)
-            yield Check(f"the health check of {region} answers", answer.status == 200, f"{answer.status} {answer.body[:80]}")
+            yield Check(
+                f"the health check of {region} answers", answer.status == 200, f"{answer.status} {answer.body[:80]}"
+            )
         for there, here in ((AWAY, HOME), (HOME, AWAY)):
             yield self._user_travels(live, f"smoke-{marker}-{here}", here, there)
             yield self._avatar_travels(live, f"smoke/{marker}-{here}.txt", here, there)
@@ -90,7 +92,7 @@ class Blackhole(Stack):
     def next_steps(self) -> list[str]:
         """Return what to try next."""
         return [
-            "make status                                  the two regions' ports",
+            "make status                                  the ports of the regions",
             "./orrery region cut eu-west-1                cut a region off; ./orrery region restore eu-west-1",
             f"make plan STACK={self.info.id}              the same for AWS, without an account",
             f"make destroy STACK={self.info.id}",
@@ -169,7 +171,9 @@ class Blackhole(Stack):
             environment={"USERS_TABLE": users.name, "PEPPER_SECRET": pepper.name},
             grants={
                 "users": {
-                    "actions": [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")],
+                    "actions": [
+                        f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+                    ],
                     "resources": [table, f"{table}/index/*"],
                 },
                 "pepper": {"actions": ["secretsmanager:GetSecretValue"], "resources": [secret]},
@@ -193,7 +197,7 @@ class Blackhole(Stack):
         """The public name: each client is led to its nearest region whose health check answers."""
         endpoints = {}
         for region, api in apis.items():
-            host = f"${{trimprefix({str(api.endpoint)[2:-1]}, \"https://\")}}"
+            host = f'${{trimprefix({str(api.endpoint)[2:-1]}, "https://")}}'
             endpoints[region] = {"target": host, "health_check": {"host": host, "path": "/ready", "interval_s": 10}}
         return self.module(
             "name",
@@ -268,8 +272,9 @@ class Blackhole(Stack):
 
     def _gcp_replica(self) -> None:
         """A third copy on another cloud, for those who name a project; see the module's README."""
-        if self.gcp_project:
-            self.module("gcp_replica", "gcp_identity_replica", project_id=self.gcp_project)
+        chosen = self.info.settings.get("gcp_replica")
+        if chosen:
+            self.module("gcp_replica", "gcp_identity_replica", name=self.physical("replica"), **chosen)
 
     # -- smoke -------------------------------------------------------------------------------------------------
 
@@ -285,7 +290,9 @@ class Blackhole(Stack):
         body = json.dumps({"name": "Smoke Check", "email": email})
         written = live.http("PUT", self._url(live, here, f"/users/{user}"), here, body)
         if written.status != 201:
-            return Check(f"a user written in {here} is read in {there}", False, f"PUT {written.status} {written.body[:80]}")
+            return Check(
+                f"a user written in {here} is read in {there}", False, f"PUT {written.status} {written.body[:80]}"
+            )
         read = live.wait(
             f"{user} to arrive in {there}",
             lambda: _ok(live.http("GET", self._url(live, there, f"/users/{user}"), there)),

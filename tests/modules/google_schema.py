@@ -57,9 +57,7 @@ def block_mistakes(written: Mapping[str, Any], known: Block, where: str) -> Iter
 
 def static_and_dynamic(written: Mapping[str, Any]) -> dict[str, Any]:
     """Return a block's arguments with what ``dynamic`` makes of them, without the parser's own marks."""
-    given = {
-        name: value for name, value in written.items() if name != "dynamic" and not name.startswith("__")
-    }
+    given = {name: value for name, value in written.items() if name != "dynamic" and not name.startswith("__")}
     for generator in written.get("dynamic", []):
         for name, body in generator.items():
             if not name.startswith("__"):
@@ -126,10 +124,7 @@ def main(arguments: list[str]) -> int:
     from infra import modules
 
     used = {
-        kind
-        for name in modules.names()
-        if modules.load(name).provider == "google"
-        for kind, _, _ in resources(name)
+        kind for name in modules.names() if modules.load(name).provider == "google" for kind, _, _ in resources(name)
     }
     SCHEMA.write_text(json.dumps(from_bindings(Path(arguments[0]), used), indent=1) + "\n")
     print(f"wrote {SCHEMA.name}: {', '.join(sorted(used))}")

@@ -85,12 +85,8 @@ def merged_root(chosen: Iterable[Example], modules: Path) -> dict[str, Any]:
             calls[example.key]["providers"] = {"aws": "aws", **passed}
     regional = [{"alias": alias, "region": alias.replace("_", "-")} for alias in aliases]
     return {
-        "terraform": {
-            "required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}
-        },
-        "provider": {
-            "aws": [OFFLINE_PROVIDER | {"region": HOME_REGION}, *(OFFLINE_PROVIDER | r for r in regional)]
-        },
+        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}},
+        "provider": {"aws": [OFFLINE_PROVIDER | {"region": HOME_REGION}, *(OFFLINE_PROVIDER | r for r in regional)]},
         "module": calls,
     }
 
@@ -102,16 +98,12 @@ def plan(chosen: Iterable[Example], folder: Path) -> dict[str, Inventory]:
     run(folder, "init", "-backend=false", "-input=false", "-no-color")
     run(folder, "plan", "-input=false", "-no-color", "-lock=false", "-out=saved.tfplan")
     shown = json.loads(run(folder, "show", "-json", "saved.tfplan"))
-    return {
-        example.key: take_inventory(shown["resource_changes"], f"module.{example.key}.") for example in chosen
-    }
+    return {example.key: take_inventory(shown["resource_changes"], f"module.{example.key}.") for example in chosen}
 
 
 def take_inventory(changes: Iterable[Mapping[str, Any]], prefix: str) -> Inventory:
     """Return what the resources below a module address are: counts by type, and known values by address."""
-    mine = [
-        change for change in changes if change["address"].startswith(prefix) and change["mode"] == "managed"
-    ]
+    mine = [change for change in changes if change["address"].startswith(prefix) and change["mode"] == "managed"]
     values = {change["address"].removeprefix(prefix): known(change["change"]["after"]) for change in mine}
     return {
         "resources": dict(sorted(Counter(change["type"] for change in mine).items())),
@@ -141,9 +133,7 @@ def differences(expected: Any, planned: Any, where: str = "") -> list[str]:
         return [
             line
             for name in names
-            for line in differences(
-                expected.get(name), planned.get(name), f"{where}.{name}" if where else name
-            )
+            for line in differences(expected.get(name), planned.get(name), f"{where}.{name}" if where else name)
         ]
     if isinstance(expected, list) and isinstance(planned, list) and len(expected) == len(planned):
         pairs = enumerate(zip(expected, planned, strict=True))
@@ -171,12 +161,8 @@ def write(inventories: Mapping[str, Inventory], chosen: Iterable[Example]) -> li
 
 def main(arguments: list[str]) -> int:
     """Compare the inventories with a plan, or write them; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.modules.inventory", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="write the inventories instead of comparing them"
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.modules.inventory", description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write the inventories instead of comparing them")
     parser.add_argument("modules", nargs="*", help="only these modules' examples")
     wanted = parser.parse_args(arguments)
     chosen = [example for example in examples() if not wanted.modules or example.module in wanted.modules]

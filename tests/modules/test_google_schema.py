@@ -13,11 +13,7 @@ NAMES = [name for name in modules.names() if modules.load(name).provider == "goo
 @pytest.mark.parametrize("name", NAMES)
 def test_arguments_are_known_and_complete(name: str) -> None:
     schema = read_schema()
-    found = [
-        f"{label}: {line}"
-        for kind, label, written in resources(name)
-        for line in mistakes(kind, written, schema)
-    ]
+    found = [f"{label}: {line}" for kind, label, written in resources(name) for line in mistakes(kind, written, schema)]
     assert found == []
 
 

@@ -52,9 +52,7 @@ def test_module_toml_says_what_runs_locally(name: str) -> None:
     facts = tomllib.loads((MODULES / name / "module.toml").read_text())
     assert set(facts) <= {"local", "local_without", "provider", "service", "summary"}
     assert facts["local"] in ("deploy", "stand-in", "cloud-only")
-    assert re.fullmatch(r"[A-Z].{19,139}\.", facts["summary"]), (
-        "summary: one sentence of 20 to 140 characters"
-    )
+    assert re.fullmatch(r"[A-Z].{19,139}\.", facts["summary"]), "summary: one sentence of 20 to 140 characters"
     assert set(facts.get("local_without", {})) <= set(modules.load(name).variables)
     has_stand_in = (MODULES / name / "standin" / "main.tf").exists()
     assert (facts["local"] == "stand-in") == ("service" in facts) == has_stand_in

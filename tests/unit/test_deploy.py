@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import fcntl
 import io
+import json
 import os
 import signal
 import subprocess
@@ -21,10 +21,10 @@ from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import ROOT
+from infra.terraform import State
 
 CODE = """
 from infra.live import Check
-from infra.terraform import State
 from infra.stack import Stack
 
 
@@ -260,7 +260,9 @@ def test_what_holds_no_data_is_replaced_without_asking(info: StackInfo, terrafor
 def test_a_summary_shows_what_is_not_just_created(
     info: StackInfo, terraform: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = [("create", ROLE)] + [("replace", {**BUCKET, "addr": f"module.b{n}.aws_s3_bucket.this"}) for n in range(45)]
+    changes = [("create", ROLE)] + [
+        ("replace", {**BUCKET, "addr": f"module.b{n}.aws_s3_bucket.this"}) for n in range(45)
+    ]
     terraform.does(**planned(*changes))
     deploy.deploy(info, "local", Ui(), yes=True)
     out = capsys.readouterr().out
@@ -275,7 +277,10 @@ def test_a_summary_shows_what_is_not_just_created(
 def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
     info: StackInfo, terraform: Any, cloud: FakeCloud, tmp_path: Path
 ) -> None:
-    lake, queue = ("module.lake.aws_s3_bucket.this", "aws_s3_bucket"), ("module.database_copy.aws_sqs_queue.q", "aws_sqs_queue")
+    lake, queue = (
+        ("module.lake.aws_s3_bucket.this", "aws_s3_bucket"),
+        ("module.database_copy.aws_sqs_queue.q", "aws_sqs_queue"),
+    )
     key, role = ("module.lake.aws_kms_key.this", "aws_kms_key"), ("module.lake.aws_iam_role.this", "aws_iam_role")
     secret = ("module.database.aws_secretsmanager_secret.this", "aws_secretsmanager_secret")
     with deploy.session(info, "local", Ui()) as at:
@@ -309,7 +314,10 @@ def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files
     for file in (tmp_path / "state").rglob("*"):
         assert not file.is_file() or b"s3cret-password" not in file.read_bytes()
     deploy.destroy(info, "local", Ui(), yes=False)
-    assert [each for each in cloud.asked if each[0] == "drop"] == [("drop", "70_quasar_north"), ("drop", "70_quasar_south")]
+    assert [each for each in cloud.asked if each[0] == "drop"] == [
+        ("drop", "70_quasar_north"),
+        ("drop", "70_quasar_south"),
+    ]
 
 
 # ------------------------------------------------------------------------------------- one run at a time

@@ -32,5 +32,5 @@ def test_loopback_is_open() -> None:
 
 
 def test_state_is_the_sessions_own() -> None:
-    assert paths.STATE == paths.Path(os.environ["ORRERY_STATE"])
+    assert paths.Path(os.environ["ORRERY_STATE"]) == paths.STATE
     assert paths.ROOT not in paths.STATE.parents

@@ -51,18 +51,14 @@ def quiet(line: str) -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     heavy = ["boto3", "psutil", "psycopg", "subprocess"]
     code = f"import sys, infra.local; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 # -------------------------------------------------------------------------------------------- ports
 
 
-def test_a_taken_port_is_replaced_by_another(
-    local: Cloud, taken: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_port_is_replaced_by_another(local: Cloud, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local.postgres, "preferred_ports", {"main": taken})
     assert local._assign_ports(local.postgres, quiet)["main"] not in (0, taken)
 
@@ -142,9 +138,7 @@ def test_the_environment_for_children_has_no_way_to_a_real_account(local: Cloud)
     assert through["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{ports['eu-west-1']}"
 
 
-def test_calls_to_the_local_cloud_do_not_take_the_users_proxy(
-    local: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_to_the_local_cloud_do_not_take_the_users_proxy(local: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet.example.com")
     local._assign_ports(local.aws, quiet)
     found = local.aws_environment()
@@ -218,9 +212,7 @@ def test_a_path_that_supervisord_would_misread_is_one_clear_error(tmp_path: Path
 def test_values_reach_the_process_as_they_are(local: Cloud) -> None:
     from configparser import RawConfigParser
 
-    text = local.supervisor._section(
-        "x", Program(["/a b/run", "100%"], {"KEY": "50%", "SPACE": "a b"}, user="me")
-    )
+    text = local.supervisor._section("x", Program(["/a b/run", "100%"], {"KEY": "50%", "SPACE": "a b"}, user="me"))
     parsed = RawConfigParser(inline_comment_prefixes=(";", "#"))
     parsed.read_string(text)
     section = dict(parsed["program:x"])
@@ -232,9 +224,7 @@ def test_values_reach_the_process_as_they_are(local: Cloud) -> None:
 def test_restarts_are_counted_since_the_supervisor_started(local: Cloud) -> None:
     local.supervisor.log.parent.mkdir(parents=True)
     died = "2026-11-21 23:00:00,0 WARN exited: aws (terminated by SIGKILL; not expected)\n"
-    local.supervisor.log.write_text(
-        f"{died}INFO supervisord started with pid 1\n{died}{died}INFO stopped: aws\n"
-    )
+    local.supervisor.log.write_text(f"{died}INFO supervisord started with pid 1\n{died}{died}INFO stopped: aws\n")
     assert local.supervisor.restarts("aws") == 2
     assert local.supervisor.restarts("postgres") == 0
 
@@ -263,9 +253,7 @@ def test_a_full_disk_is_one_clear_error(local: Cloud, monkeypatch: pytest.Monkey
     assert "disk space" in caught.value.next_step
 
 
-def test_a_state_folder_that_cannot_be_made_is_one_clear_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORRERY_ENV_LOCAL", sys.executable)
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(OrreryError, match="cannot write to"):
@@ -280,9 +268,7 @@ def test_a_read_only_folder_is_one_clear_error(tmp_path: Path, monkeypatch: pyte
         Cloud(tmp_path / "state").up(["aws"])
 
 
-def test_the_lock_is_free_after_an_error_and_after_ctrl_c(
-    local: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_lock_is_free_after_an_error_and_after_ctrl_c(local: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     for error in (KeyboardInterrupt, OrreryError):
         with pytest.raises(error), local._locked(quiet):
             raise error("stop")

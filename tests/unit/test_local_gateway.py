@@ -47,9 +47,7 @@ def test_the_region_and_service_come_from_the_signature(
         ("POST", "", "", True),
     ],
 )
-def test_only_requests_that_may_change_something_are_saved(
-    method: str, target: str, query: str, changes: bool
-) -> None:
+def test_only_requests_that_may_change_something_are_saved(method: str, target: str, query: str, changes: bool) -> None:
     assert gateway.changes_something(method, {"x-amz-target": target}, query) is changes
 
 

@@ -83,9 +83,7 @@ def test_a_zip_holds_code_and_data_and_nothing_else(lambdas: Path) -> None:
     assert made.sha256 == base64.b64encode(hashlib.sha256(Path(made.path).read_bytes()).digest()).decode()
 
 
-def test_the_same_inputs_give_the_same_bytes_anywhere(
-    lambdas: Path, uv: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_inputs_give_the_same_bytes_anywhere(lambdas: Path, uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock(lambdas)
     first = build(lambdas)
     for file in (lambdas / "lambdas").rglob("*.py"):
@@ -124,7 +122,12 @@ def test_dependencies_are_wheels_for_the_runtime_and_come_without_tests(lambdas:
     assert "pandas/__init__.py" in held
     assert not [name for name in held if "tests/" in name or name.endswith((".pyc", ".pyi", "RECORD", "bin/tool"))]
     command = uv.read_text()
-    for part in ("--python-version 3.12", "--python-platform x86_64-manylinux_2_28", "--only-binary :all:", "--require-hashes"):
+    for part in (
+        "--python-version 3.12",
+        "--python-platform x86_64-manylinux_2_28",
+        "--only-binary :all:",
+        "--require-hashes",
+    ):
         assert part in command
 
 

@@ -68,7 +68,10 @@ def test_all_stacks_are_planned_in_one_run_and_told_apart(
         {
             "type": "planned_change",
             "change": {
-                "resource": {"addr": f"module.{name}.module.topic_us.aws_sns_topic.this", "resource_type": "aws_sns_topic"},
+                "resource": {
+                    "addr": f"module.{name}.module.topic_us.aws_sns_topic.this",
+                    "resource_type": "aws_sns_topic",
+                },
                 "action": "create",
             },
         }

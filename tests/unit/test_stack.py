@@ -112,7 +112,14 @@ def test_each_provider_tags_what_it_makes(name: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("light_packages")
 def test_nothing_in_a_stack_for_aws_knows_the_local_cloud(name: str, tmp_path: Path) -> None:
     text = json.dumps(synthesised(catalog.built(name), tmp_path, "aws"))
-    for trace in ("127.0.0.1", "localhost", "standin", "force_destroy\": true", "skip_credentials", targets.LOCAL_ACCOUNT):
+    for trace in (
+        "127.0.0.1",
+        "localhost",
+        "standin",
+        'force_destroy": true',
+        "skip_credentials",
+        targets.LOCAL_ACCOUNT,
+    ):
         assert trace not in text
     assert '"use_lockfile": true' in text
 

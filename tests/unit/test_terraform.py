@@ -22,7 +22,10 @@ from infra.output import Ui
 from infra.paths import ROOT
 from infra.terraform import Change, Plan, State, Terraform
 
-CONFIGURATION = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}}}, "module": {"a": {"source": "../m"}}}
+CONFIGURATION = {
+    "terraform": {"backend": {"local": {"path": "terraform.tfstate"}}},
+    "module": {"a": {"source": "../m"}},
+}
 
 
 def change(action: str, address: str = "module.a.aws_s3_bucket.this", kind: str = "aws_s3_bucket") -> dict[str, Any]:
@@ -83,7 +86,9 @@ def test_a_failed_init_is_tried_again_and_names_the_reason(work: Terraform, terr
 
 
 def test_a_missing_state_bucket_leads_to_bootstrap(work: Terraform, terraform: Any) -> None:
-    terraform.does(init={"code": 1, "stderr": "Error: Failed to get existing workspaces: S3 bucket x does not exist.\n"})
+    terraform.does(
+        init={"code": 1, "stderr": "Error: Failed to get existing workspaces: S3 bucket x does not exist.\n"}
+    )
     with pytest.raises(OrreryError) as caught:
         work.init()
     assert "./orrery bootstrap" in caught.value.next_step
@@ -158,7 +163,9 @@ def test_a_failed_apply_names_resource_reason_and_how_to_go_on(work: Terraform, 
     with pytest.raises(OrreryError) as caught:
         work.apply(Plan(work.folder / "saved.tfplan", ()))
     error = caught.value
-    assert error.what.startswith(f"terraform apply failed at {address}: creating SQS Queue: operation error SQS: CreateQ")
+    assert error.what.startswith(
+        f"terraform apply failed at {address}: creating SQS Queue: operation error SQS: CreateQ"
+    )
     assert error.what.endswith("(and 1 more)") and "\n" not in error.what
     assert error.next_step.startswith("1 changes are done and kept in the state")
     assert "another" in error.details
@@ -198,7 +205,9 @@ def test_a_held_state_is_told_in_plain_words(work: Terraform, terraform: Any) ->
 
 
 def test_a_dead_local_cloud_is_suspected_first(work: Terraform, terraform: Any) -> None:
-    refused = diagnostic("listing tags", "dial tcp 127.0.0.1:1: connect: connection refused", "module.a.aws_kms_key.this")
+    refused = diagnostic(
+        "listing tags", "dial tcp 127.0.0.1:1: connect: connection refused", "module.a.aws_kms_key.this"
+    )
     terraform.does(plan={"events": [refused], "code": 1})
     with pytest.raises(OrreryError) as caught:
         work.plan()

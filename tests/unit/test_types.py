@@ -102,7 +102,16 @@ def test_a_long_value_is_shortened_in_the_complaint() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "strin", "list(", "list(string", "map(string))", "object({a})", "object({a = optional(string})", "tuple(string)"],
+    [
+        "",
+        "strin",
+        "list(",
+        "list(string",
+        "map(string))",
+        "object({a})",
+        "object({a = optional(string})",
+        "tuple(string)",
+    ],
 )
 def test_what_is_no_type_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -282,7 +282,12 @@ def test_storage_that_does_not_answer_is_503_and_says_to_try_another_region(
         raise EndpointConnectionError(endpoint_url="https://dynamodb.eu-west-1.amazonaws.com")
 
     monkeypatch.setattr(api, "_table", down)
-    for route, user in (("PUT /users/{id}", "ada"), ("GET /users/{id}", "ada"), ("POST /lookup", ""), ("GET /ready", "")):
+    for route, user in (
+        ("PUT /users/{id}", "ada"),
+        ("GET /users/{id}", "ada"),
+        ("POST /lookup", ""),
+        ("GET /ready", ""),
+    ):
         status, body = call(api, route, ADA, user)
         assert status == 503 and "another region" in body["error"]
         assert "dynamodb" not in body["error"], "callers need not know what stands behind"

@@ -131,7 +131,9 @@ def test_on_aws_nothing_that_holds_data_goes_easily(modules: dict[str, Any]) -> 
 
 
 def test_the_outputs_lead_to_both_regions(made: dict[str, Any]) -> None:
-    wanted = {f"{part}_{region.replace('-', '_')}" for part in ("api", "avatars", "topic") for region in REGIONS.values()}
+    wanted = {
+        f"{part}_{region.replace('-', '_')}" for part in ("api", "avatars", "topic") for region in REGIONS.values()
+    }
     assert wanted | {"public_name", "zone_id", "users_table", "pepper_secret"} == set(made["output"])
 
 
