@@ -84,20 +84,21 @@ def clean_date(text: str) -> str:
     """``10/4/1957`` (month first), ``Fri Aug 07, 2020`` or ``2020-08-07`` as ISO date."""
     text = text.strip()
     if found := _SLASHED.fullmatch(text):
-        month, day, year = map(int, found.groups())
+        month, day, year = found.groups()
+        iso = f"{year}-{month:0>2}-{day:0>2}"
     elif found := _WORDED.fullmatch(text):
-        month, day, year = _MONTHS.get(found[1].lower(), 0), int(found[2]), int(found[3])
-    elif found := _ISO.fullmatch(text):
-        year, month, day = map(int, found.groups())
+        iso = f"{found[3]}-{_MONTHS.get(found[1].lower(), 0):02}-{found[2]:0>2}"
+    elif _ISO.fullmatch(text):
+        iso = text
     elif not text:
         return Reject("missing_date")
     else:
         return Reject("repeated_header" if text.lower() in ("date", "datum") else "bad_date")
     try:
-        date = datetime.date(year, month, day)
+        date = datetime.date.fromisoformat(iso)
     except ValueError:
         return Reject("bad_date")
-    return date.isoformat() if FIRST_DAY <= date <= LAST_DAY else Reject("date_out_of_range")
+    return iso if FIRST_DAY <= date <= LAST_DAY else Reject("date_out_of_range")
 
 
 @lru_cache(1 << 16)
@@ -131,9 +132,7 @@ def clean_price(text: str) -> str:
 
 
 _ROCKET_STATUS = {"": "", "active": "Active", "retired": "Retired", "inactive": "Retired"}
-_MISSION_STATUS = {
-    status.lower(): status for status in ("Success", "Failure", "Partial Failure", "Prelaunch Failure")
-}
+_MISSION_STATUS = {status.lower(): status for status in ("Success", "Failure", "Partial Failure", "Prelaunch Failure")}
 
 
 @lru_cache(1 << 10)

@@ -74,8 +74,7 @@ def recognise(header: list[str]) -> Layout:
             nearest, missing = shape, lacking
     raise FileRejected(
         "unknown_header",
-        f"not a launch file: of shape ({nearest}) the header lacks {', '.join(missing)};"
-        f" it reads {_shown(header)}",
+        f"not a launch file: of shape ({nearest}) the header lacks {', '.join(missing)}; it reads {_shown(header)}",
     )
 
 

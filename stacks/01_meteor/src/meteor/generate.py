@@ -233,9 +233,7 @@ def _bytes(text: str, encoding: str = "utf-8") -> str:
 _FIRST = date(1957, 10, 4)
 _CALENDAR = [_FIRST + timedelta(days=number) for number in range((date(2022, 7, 29) - _FIRST).days + 1)]
 _DATES_A = _array([f"{day.month}/{day.day}/{day.year}" for day in _CALENDAR])
-_DATES_B = _array(
-    [f"{_DAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02}, {day.year}" for day in _CALENDAR]
-)
+_DATES_B = _array([f"{_DAYS[day.weekday()]} {_MONTHS[day.month - 1]} {day.day:02}, {day.year}" for day in _CALENDAR])
 _CLOCK = [(second // 3600, second // 60 % 60) for second in range(0, 86_400, 60)]
 _TIMES_A = _array(["" if number % 40 == 0 else f"{h}:{m:02}:00" for number, (h, m) in enumerate(_CLOCK)])
 _TIMES_B = _array(["" if number % 40 == 0 else f" {h:02}:{m:02} UTC" for number, (h, m) in enumerate(_CLOCK)])
