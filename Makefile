@@ -69,7 +69,8 @@ fmt: ## format Python and Terraform
 	$(LINT)/ruff format .
 	terraform fmt -recursive modules
 bench: ## measure the budgets and write docs/benchmarks.md
-	.venv/bin/python -P scripts/bench_loop.py
+	@$(ORRERY) env engine >/dev/null
+	PYTHONPATH=. .venv/bin/python -P scripts/bench_loop.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

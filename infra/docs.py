@@ -25,6 +25,14 @@ def replace_between(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
 
 
+def write_section(file: Path, name: str, content: str) -> None:
+    """Write a benchmark's part of a page: between its markers, which are appended where they are missing."""
+    text = file.read_text() if file.exists() else "# Benchmarks\n\nFigures are written by the scripts named here.\n"
+    if f"<!-- BEGIN {name} -->" not in text:
+        text += f"\n## scripts/{name}.py\n\n<!-- BEGIN {name} -->\n<!-- END {name} -->\n"
+    file.write_text(replace_between(text, name, content))
+
+
 def generated() -> list[tuple[Path, str, Callable[[], str]]]:
     """Return each generated part: its file, its marker, and what writes it."""
     parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]

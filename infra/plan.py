@@ -34,12 +34,26 @@ def plan_all(ui: Ui) -> dict[str, list[Change]]:
     dict
         Stack id to its changes.
     """
-    _, plan, ids = _plan_merged(ui)
+    grouped = plan_many(ui)
+    rows = [[name, len(found), json.dumps(Counter(each.action for each in found))] for name, found in grouped.items()]
+    ui.table(["stack", "changes", "by action"], rows)
+    return grouped
+
+
+def plan_many(ui: Ui, copies: int = 1) -> dict[str, list[Change]]:
+    """Plan every built stack in one Terraform run; return its changes by stack id.
+
+    Parameters
+    ----------
+    ui : Ui
+        Where to show progress.
+    copies : int
+        Put each stack into the root so many times: what the benchmark does to see forty of them.
+    """
+    _, plan, ids = _plan_merged(ui, copies)
     grouped: dict[str, list[Change]] = {each: [] for each in ids.values()}
     for change in plan.changes:
         grouped[ids[change.address.split(".")[1]]].append(change)
-    rows = [[name, len(found), json.dumps(Counter(each.action for each in found))] for name, found in grouped.items()]
-    ui.table(["stack", "changes", "by action"], rows)
     return grouped
 
 
@@ -49,7 +63,7 @@ def merged_plan(ui: Ui) -> dict[str, Any]:
     return terraform.show(plan)
 
 
-def _plan_merged(ui: Ui) -> tuple[Terraform, Plan, dict[str, str]]:
+def _plan_merged(ui: Ui, copies: int = 1) -> tuple[Terraform, Plan, dict[str, str]]:
     """Synthesise all stacks into one root and plan it; return also each module's stack id."""
     infos = [info for info in catalog.load().values() if info.built]
     root = STATE / "stacks" / "_merged"
@@ -61,14 +75,19 @@ def _plan_merged(ui: Ui) -> tuple[Terraform, Plan, dict[str, str]]:
         for name, configuration in configurations.items():
             write_configuration(root / name, as_child(configuration))
         terraform = Terraform(root, targets.offline().environment, ui)
-        terraform.write(merged_root(configurations))
+        terraform.write(merged_root(configurations, copies))
         terraform.init()
-        return terraform, terraform.plan(refresh=False), {module_name(info): info.id for info in infos}
+        ids = {_copy(module_name(info), number): info.id for info in infos for number in range(copies)}
+        return terraform, terraform.plan(refresh=False), ids
 
 
 def module_name(info: StackInfo) -> str:
     """Return a stack's module name in the merged root; Terraform wants a letter in front and no hyphens there."""
     return f"stack_{info.slug.replace('-', '_')}"
+
+
+def _copy(module: str, number: int) -> str:
+    return f"{module}_{number}" if number else module
 
 
 def as_child(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +100,7 @@ def as_child(configuration: dict[str, Any]) -> dict[str, Any]:
     return child
 
 
-def merged_root(configurations: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def merged_root(configurations: dict[str, dict[str, Any]], copies: int = 1) -> dict[str, Any]:
     """Return the root that holds one module per stack and each region's provider once.
 
     The tags of a stack are set on its own provider and so are missing here: one provider process per stack would
@@ -96,7 +115,8 @@ def merged_root(configurations: dict[str, dict[str, Any]]) -> dict[str, Any]:
             regions.setdefault(each["region"])
             name = f"aws.{each['region'].replace('-', '_')}"
             mapping[f"aws.{each['alias']}" if "alias" in each else "aws"] = name
-        blocks[module] = {"source": f".{os.sep}{module}", "providers": mapping}
+        for number in range(copies):
+            blocks[_copy(module, number)] = {"source": f".{os.sep}{module}", "providers": mapping}
     return {
         "module": blocks,
         "provider": {

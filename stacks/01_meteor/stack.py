@@ -76,7 +76,10 @@ class Meteor(Stack):
             force_destroy=self.target.disposable,
             function_notifications={"loader": {"function_arn": loader.arn, "prefix": LANDING}},
             lifecycle_rules={
-                "age-landing": {"prefix": LANDING, "transitions": [{"after_days": 90, "storage_class": "STANDARD_IA"}]},
+                "age-landing": {
+                    "prefix": LANDING,
+                    "transitions": [{"after_days": 90, "storage_class": "STANDARD_IA"}],
+                },
                 "expire-quarantine": {"prefix": QUARANTINE, "expire_after_days": 365},
             },
         )

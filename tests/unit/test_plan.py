@@ -45,7 +45,7 @@ def configurations(two: list[StackInfo], tmp_path: Path) -> dict[str, dict[str, 
 def test_a_stack_becomes_a_module_that_gets_its_providers_from_the_root(two: list[StackInfo], tmp_path: Path) -> None:
     quasar, pulsar = (plan.as_child(each) for each in configurations(two, tmp_path).values())
     assert set(quasar) == {"module", "terraform"}
-    assert quasar["terraform"] == {"required_providers": {"aws": stack.AWS_PROVIDER}}
+    assert quasar["terraform"] == {"required_providers": {"aws": stack.PROVIDERS["aws"]}}
     assert pulsar["terraform"]["required_providers"]["aws"]["configuration_aliases"] == ["aws.us_east_1"]
     assert pulsar["module"]["topic_us"]["providers"] == {"aws": "aws.us_east_1"}
 
