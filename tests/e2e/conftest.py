@@ -1,0 +1,132 @@
+"""One local cloud for all tests that deploy stacks, in the session's own state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from infra.local import Cloud
+from infra.paths import ROOT, STATE
+
+Run = subprocess.CompletedProcess[str]
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait for a condition and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(0.05)
+    return value
+
+
+@dataclass(frozen=True)
+class Orrery:
+    """The command line as a user has it, on the session's own state.
+
+    Parameters
+    ----------
+    launcher : Path
+        ``./orrery`` of a checkout.
+    state : Path
+        What ORRERY_STATE names.
+    """
+
+    launcher: Path
+    state: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            [str(self.launcher), *arguments],
+            env={**os.environ, "ORRERY_STATE": str(self.state)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, timeout: float = 300) -> Run:
+        """Run a command to its end."""
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return Run(process.args, process.returncode, out, err)
+
+    def ok(self, *arguments: str) -> str:
+        """Run a command that has to work, and return what it printed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def folder(self, slug: str) -> Path:
+        """Return where a stack's state lies."""
+        return self.state / "stacks" / slug / "local"
+
+    def resources(self, slug: str) -> int:
+        """Count the managed resources in a stack's state file, also while an apply writes it."""
+        try:
+            state = json.loads((self.folder(slug) / "terraform.tfstate").read_text())
+        except (OSError, ValueError):
+            return 0
+        return sum(len(each["instances"]) for each in state["resources"] if each["mode"] == "managed")
+
+    def outputs(self, slug: str) -> dict[str, Any]:
+        """Return a deployed stack's outputs."""
+        state = json.loads((self.folder(slug) / "terraform.tfstate").read_text())
+        return {name: body["value"] for name, body in state["outputs"].items()}
+
+    def terraforms(self, slug: str) -> list[psutil.Process]:
+        """Return the processes that work in a stack's folder: Terraform and its providers."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self.folder(slug):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def in_the_middle(self, slug: str, process: subprocess.Popen[str], resources: int = 3) -> None:
+        """Wait until an apply that runs has made some resources."""
+        until(lambda: self.resources(slug) >= resources or process.poll() is not None, 120, "an apply that works")
+        assert process.poll() is None, process.communicate()
+
+    def no_terraform_is_left(self, slug: str) -> None:
+        """Wait until nothing works in a stack's folder any more."""
+        until(lambda: not self.terraforms(slug), 30, f"terraform to end in {self.folder(slug)}")
+
+
+@pytest.fixture(scope="session")
+def local_cloud() -> Iterator[Cloud]:
+    """The local cloud of this session; commands start what they need of it."""
+    cloud = Cloud(STATE)
+    yield cloud
+    cloud.down()
+    assert cloud.supervisor.orphans() == []
+
+
+@pytest.fixture(scope="session")
+def orrery(local_cloud: Cloud) -> Orrery:
+    """The command line of this checkout."""
+    return Orrery(ROOT / "orrery", STATE)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Wait for a condition: ``eventually(condition, seconds, what)``."""
+    return until
