@@ -27,6 +27,8 @@ MAX_RECORD_LINES = 100
 
 MAX_LINE_BYTES = 1 << 20
 
+csv.field_size_limit((1 << 31) - 1)  # what is too long is judged here, with a reason; the parser would just raise
+
 _QUOTE, _COMMA, _NEWLINE = 34, 44, 10
 _SPECIAL = np.zeros(256, dtype=bool)
 _SPECIAL[[_QUOTE, _COMMA, _NEWLINE]] = True
@@ -121,6 +123,9 @@ class Records:
             raw, self._rest = self._rest[:end].rstrip(b"\r\n"), self._rest[end:]
             self._line += 1
             if raw.strip():
+                if len(raw) > MAX_RECORD_BYTES:
+                    message = f"the header is longer than {MAX_RECORD_BYTES:,} bytes: not a CSV"
+                    raise FileRejected("line_too_long", message)
                 text = raw.decode("utf-8", errors="replace")
                 return Header(next(csv.reader([text])), raw)
             self.blank_lines += 1

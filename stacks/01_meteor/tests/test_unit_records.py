@@ -107,9 +107,18 @@ def test_a_forgotten_quote_costs_one_record_not_the_file() -> None:
         (b"\x7fELF\x02\x01\x01\0\0", "not_csv"),
         ("Company,Date".encode("utf-16"), "utf16"),
         (b"a,b\n" + b"x" * (records.MAX_LINE_BYTES + 1), "line_too_long"),
+        (b"0" * 200_000, "line_too_long"),
+        (b"0" * (3 * records.MAX_LINE_BYTES), "line_too_long"),
     ],
 )
 def test_what_is_no_csv_is_refused_with_a_code(data: bytes, code: str) -> None:
     with pytest.raises(FileRejected) as refusal:
         split(data, 2)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_field_that_is_longer_than_the_csv_module_likes_is_judged_all_the_same(columns: int) -> None:
+    long = b'1,"' + b"x," * 100_000 + b'"'
+    found, _ = split(b"a,b\n" + long + b"\n2,3\n", columns)
+    assert [reason for _, reason, _ in found] == (["good", "good"] if columns == 2 else ["column_count"] * 2)
