@@ -70,7 +70,8 @@ fmt: ## format Python and Terraform
 	terraform fmt -recursive modules
 bench: ## measure the budgets and write docs/benchmarks.md
 	@$(ORRERY) env engine >/dev/null
-	PYTHONPATH=. .venv/bin/python -P scripts/bench_loop.py
+	"$$($(ORRERY) env bench)" -P scripts/bench_meteor.py
+	.venv/bin/python -P scripts/bench_loop.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

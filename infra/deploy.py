@@ -228,10 +228,10 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
     names = ", ".join(change.address for change in losing[:3]) + (" …" if len(losing) > 3 else "")
     if not sys.stdin.isatty():
         raise OrreryError(
-            f"the plan destroys or replaces {len(losing)} resources that hold data: {names}",
+            f"the plan destroys or replaces data, in {_counted(len(losing), 'resource')}: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    _ask(f"This destroys or replaces {len(losing)} resources that hold data.")
+    _ask(f"This destroys or replaces data, in {_counted(len(losing), 'resource')}.")
 
 
 def _ask(what: str) -> None:
@@ -280,12 +280,16 @@ def _ledger_line(at: Session, state: State) -> str:
     executed = sum(kind in executed_types for _, kind in own)
     services, skipped = ", ".join(sorted(set(at.stack.stand_ins.values()))), ", ".join(at.stack.skipped)
     parts = [
-        f"{executed} resources executed",
+        f"{_counted(executed, 'resource')} executed",
         f"{len(own) - executed} accepted (control plane only)",
-        f"{len(at.stack.stand_ins)} modules stood in for{f' ({services})' if services else ''}",
+        f"{_counted(len(at.stack.stand_ins), 'module')} stood in for{f' ({services})' if services else ''}",
         f"{len(at.stack.skipped)} cloud-only{f' ({skipped})' if skipped else ''}",
     ]
     return "Local cloud: " + ", ".join(parts) + "."
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _target(name: str, info: StackInfo, local: Cloud | None, ui: Ui) -> Target:

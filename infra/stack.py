@@ -161,7 +161,7 @@ class Stack:
         absent = self.target.local and interface.local == "cloud-only"
         self._modules[name] = Module(self.info.id, name, interface, present=not absent)
         if absent:
-            self.skipped.append(f"{name} ({module})")
+            self.skipped.append(name if name == module else f"{name} ({module})")
             return self._modules[name]
         if self.target.local:
             for left_out in [key for key in given if key in interface.local_without]:

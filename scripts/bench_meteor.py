@@ -10,7 +10,7 @@ starts:
 * raw: the clean rows, keys included, as COPY text into an empty table with all constraints and indexes of
   ``meteor.launches``: ``LIKE ... INCLUDING ALL``;
 * meteor: the CSV from disk to the commit, cleaning, staging, merge and ledger included, into an empty table;
-* to_sql: the clean rows as a typed DataFrame into such a table, pandas' default settings.
+* to_sql: the clean rows as a typed DataFrame into such a table, with the default settings of pandas and SQLAlchemy (driver psycopg2).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "stacks" / "01_meteor" / "src")]
 from meteor.generate import generate  # noqa: E402
 from meteor.load import load, prepare  # noqa: E402
 
+from infra.docs import write_section  # noqa: E402
 from jobs.database import Connection, connect  # noqa: E402 (the path comes first)
 from jobs.quarantine import FolderQuarantine  # noqa: E402
 from jobs.source import open_path  # noqa: E402
@@ -155,7 +156,7 @@ def run_to_sql(dsn: str, path: Path) -> Measured:
 
     facts = conninfo_to_dict(dsn)
     url = URL.create(
-        "postgresql+psycopg",
+        "postgresql",  # SQLAlchemy's default driver, psycopg2
         username=str(facts["user"]),
         password=str(facts["password"]) if "password" in facts else None,
         host=str(facts["host"]),
@@ -320,20 +321,6 @@ def _conditions(dsn: str, repeat: int) -> str:
         f" (shared_buffers {size}). Shape (a). Medians of {repeat};"
         f" load average {os.getloadavg()[0]:.1f} at the end. `python scripts/bench_meteor.py`"
     )
-
-
-def write_section(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers of ``name`` in a page; append them where they are missing."""
-    begin, end = f"<!-- BEGIN {name} -->", f"<!-- END {name} -->"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    old = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
-    section = f"{begin}\n{text}\n{end}"
-    if begin in old and end in old:
-        before, _, rest = old.partition(begin)
-        new = before + section + rest.partition(end)[2]
-    else:
-        new = f"{old.rstrip()}\n\n## 01_meteor: loading\n\n{section}\n"
-    page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -196,7 +196,10 @@ class Meteor(Stack):
                     "resources": [f"{bucket_arn}/{LANDING}*"],
                 },
                 "list_landing": {"actions": ["s3:ListBucket"], "resources": [bucket_arn]},
-                "write_quarantine": {"actions": ["s3:PutObject"], "resources": [f"{bucket_arn}/{QUARANTINE}*"]},
+                "write_quarantine": {
+                    "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],
+                    "resources": [f"{bucket_arn}/{QUARANTINE}*"],
+                },
                 "database_password": {
                     "actions": ["secretsmanager:GetSecretValue"],
                     "resources": [database.secret_arn],

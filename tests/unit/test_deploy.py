@@ -120,7 +120,7 @@ def test_a_deployment_plans_applies_checks_and_says_what_to_try_next(
         "70_quasar on local: 2 to create.",
         "  ok  it beats: once",
         "",
-        "Local cloud: 1 resources executed, 1 accepted (control plane only), 0 modules stood in for, 0 cloud-only.",
+        "Local cloud: 1 resource executed, 1 accepted (control plane only), 0 modules stood in for, 0 cloud-only.",
         "  topic = arn:topic",
         "Next:",
         "  make run STACK=70_quasar",
@@ -226,7 +226,7 @@ def test_without_a_terminal_nothing_that_holds_data_is_lost(
     terraform.does(**planned((action, BUCKET), ("update", ROLE)))
     with pytest.raises(OrreryError) as caught:
         deploy.deploy(info, "local", Ui(), yes=False)
-    assert caught.value.what == f"the plan destroys or replaces 1 resources that hold data: {BUCKET['addr']}"
+    assert caught.value.what == f"the plan destroys or replaces data, in 1 resource: {BUCKET['addr']}"
     assert "YES=1" in caught.value.next_step
     assert "apply" not in terraform.commands
 
@@ -288,7 +288,7 @@ def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
         at.stack.skipped += ["logs of zone", "warehouse (snowflake)"]
         assert deploy._ledger_line(at, State({}, (lake, key, role, secret, queue))) == (
             "Local cloud: 3 resources executed, 1 accepted (control plane only), "
-            "1 modules stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
+            "1 module stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
         )
 
 
