@@ -5,6 +5,7 @@ Progress appears only on a terminal and only after two seconds; ``NO_COLOR`` and
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -76,8 +77,9 @@ class Ui:
         from rich.console import Console
         from rich.table import Table
 
+        header = "" if os.environ.get("NO_COLOR") else "bold"
         table = Table(
-            *columns, title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False
+            *columns, title=title or None, title_justify="left", header_style=header, box=None, pad_edge=False
         )
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
