@@ -10,18 +10,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from infra import deploy
+from infra import deploy, targets
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import ROOT
-from infra.terraform import State
+from infra.terraform import Change, Plan, State
 
 CODE = """
 from infra.live import Check
@@ -64,6 +65,9 @@ class FakeCloud:
 
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
+
+    def erase(self) -> None:
+        self.asked.append(("erase",))
 
     def leftovers(self, stack: str, regions: list[str]) -> list[str]:
         self.asked.append(("leftovers", stack, regions))
@@ -257,6 +261,21 @@ def test_what_holds_no_data_is_replaced_without_asking(info: StackInfo, terrafor
     assert "apply" in terraform.commands
 
 
+@pytest.mark.parametrize("target", ["local", "aws"])
+def test_what_an_interrupted_run_left_half_made_is_no_data_on_the_local_cloud(target: str) -> None:
+    half_made = Change(BUCKET["addr"], BUCKET["resource_type"], "replace", "tainted")
+    plan = Plan(Path("saved.tfplan"), (half_made,))
+    if target == "local":
+        deploy._confirm(plan, False, targets.local({}, {}))
+        with pytest.raises(OrreryError):
+            deploy._confirm(
+                Plan(plan.path, (replace(half_made, reason="cannot_update"),)), False, targets.local({}, {})
+            )
+    else:
+        with pytest.raises(OrreryError, match="replaces data"):
+            deploy._confirm(plan, False, targets.Target("aws", "210987654321"))
+
+
 def test_a_summary_shows_what_is_not_just_created(
     info: StackInfo, terraform: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -374,6 +393,45 @@ def test_targets_do_not_hold_each_other_back(info: StackInfo, terraform: Any) ->
             assert at.cloud is None and at.target.name == "offline"
     finally:
         first.send_signal(signal.SIGKILL)
+        first.communicate()
+
+
+# -------------------------------------------------------------------------------------------- starting over
+
+
+@pytest.fixture
+def states(cloud: FakeCloud) -> list[Path]:
+    """Two stacks on the local cloud, and one of them on AWS."""
+    made = [deploy.STATE / "stacks" / name for name in ("70-quasar/local", "71-pulsar/local", "70-quasar/aws")]
+    for folder in made:
+        folder.mkdir(parents=True)
+        (folder / "terraform.tfstate").write_text("{}")
+    return made
+
+
+def test_a_reset_empties_the_local_cloud_and_touches_no_other(cloud: FakeCloud, states: list[Path]) -> None:
+    deploy.reset(Ui(), yes=True)
+    assert cloud.asked == [("erase",)]
+    assert [folder.exists() for folder in states] == [False, False, True]
+
+
+def test_a_reset_asks_first(cloud: FakeCloud, states: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    with pytest.raises(OrreryError, match="the local state of 2 stacks") as caught:
+        deploy.reset(Ui(), yes=False)
+    assert "YES=1" in caught.value.next_step
+    assert cloud.asked == [] and all(folder.exists() for folder in states)
+
+
+def test_a_reset_waits_for_nobody_and_takes_nothing_from_a_run(cloud: FakeCloud, states: list[Path]) -> None:
+    first = holder(states[1])
+    try:
+        with pytest.raises(OrreryError) as caught:
+            deploy.reset(Ui(), yes=True)
+        assert caught.value.code == 75
+        assert cloud.asked == [] and all(folder.exists() for folder in states)
+    finally:
+        first.kill()
         first.communicate()
 
 

@@ -232,7 +232,7 @@ def test_what_is_cloud_only_is_left_out_locally_and_its_outputs_are_none(
     info = plant(
         "70_quasar",
         small(
-            "wall = self.module('wall', 'wall', name='w')\n"
+            "wall = self.module('north', 'wall', name='w')\n"
             "self.module('door', 'door', name='d', log=wall.arn, depends_on=[wall])\n"
             "self.output('wall', wall.arn, 'Only where there is one.')"
         ),
@@ -241,11 +241,11 @@ def test_what_is_cloud_only_is_left_out_locally_and_its_outputs_are_none(
     assert list(made["module"]) == ["door"]
     assert "log" not in made["module"]["door"] and "depends_on" not in made["module"]["door"]
     assert "output" not in made
-    assert built.skipped == ["wall (wall)"]
+    assert built.skipped == ["north (wall)"]
     _, made = stack.create(info, targets.offline(), tmp_path / "cloud")
-    assert made["module"]["door"]["log"] == "${module.wall.arn}"
-    assert made["module"]["door"]["depends_on"] == ["module.wall"]
-    assert made["output"]["wall"]["value"] == "${module.wall.arn}"
+    assert made["module"]["door"]["log"] == "${module.north.arn}"
+    assert made["module"]["door"]["depends_on"] == ["module.north"]
+    assert made["output"]["wall"]["value"] == "${module.north.arn}"
 
 
 def test_an_input_that_the_local_cloud_cannot_carry_is_dropped_and_reported(
