@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ class Orrery:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def together(self, command: str, stacks: Iterable[str]) -> dict[str, Run]:
+        """Run a command for several stacks at once: an apply mostly waits."""
+        with ThreadPoolExecutor() as pool:
+            started = {name: pool.submit(self.run, command, name) for name in stacks}
+        return {name: each.result() for name, each in started.items()}
+
     def folder(self, slug: str) -> Path:
         """Return where a stack's state lies."""
         return self.state / "stacks" / slug / "local"
@@ -127,6 +134,16 @@ def orrery(local_cloud: Cloud) -> Orrery:
 
 
 @pytest.fixture(scope="session")
-def eventually() -> Callable[..., Any]:
-    """Wait for a condition: ``eventually(condition, seconds, what)``."""
-    return until
+def deployments(orrery: Orrery, request: pytest.FixtureRequest) -> Iterator[dict[str, Run]]:
+    """The first deployment of each stack that a test module names as its ``STACK``, all at once."""
+    modules = {item.getparent(pytest.Module) for item in request.session.items}
+    wanted = {module.obj.STACK for module in modules if module and hasattr(module.obj, "STACK")}
+    yield orrery.together("deploy", sorted(wanted))
+    left = [name for name in wanted if orrery.resources(name.replace("_", "-"))]
+    orrery.together("destroy", left)
+
+
+@pytest.fixture(scope="session")
+def destroyed(orrery: Orrery, deployments: dict[str, Run]) -> dict[str, Run]:
+    """The destruction of all that was deployed; the tests that need it come last."""
+    return orrery.together("destroy", sorted(deployments))

@@ -33,7 +33,7 @@ summary = "What the tests need"
 components = ["nothing"]
 services = ["aws"]
 """
-STACK = '''
+CODE = '''
 from infra.live import Check
 from infra.stack import Stack
 
@@ -122,7 +122,7 @@ def quasar(orrery: Any, checkout: Path, local_cloud: Cloud) -> Iterator[Quasar]:
     folder = checkout / "stacks" / name
     folder.mkdir()
     (folder / "stack.toml").write_text(TOML)
-    (folder / "stack.py").write_text(STACK)
+    (folder / "stack.py").write_text(CODE)
     made = Quasar(name, type(orrery)(checkout / "orrery", orrery.state))
     yield made
     assert "nothing of it is left" in made.orrery.ok("destroy", name)

@@ -1,0 +1,93 @@
+"""14_blackhole as a user has it: deployed from nothing, deployed again, cut in half, destroyed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra import targets
+from infra.live import Live
+from infra.local import Cloud
+from infra.output import Ui
+
+pytestmark = pytest.mark.e2e
+
+STACK = "14_blackhole"
+SLUG = "14-blackhole"
+HOME, AWAY = "us-east-1", "eu-west-1"
+
+
+@pytest.fixture
+def deployed(deployments: dict[str, Any]) -> str:
+    """What the first deployment printed."""
+    done = deployments[STACK]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+@pytest.fixture
+def live(deployed: str, orrery: Any, local_cloud: Cloud) -> Live:
+    target = targets.local(local_cloud.aws_environment(), local_cloud.endpoint("aws").region_urls)
+    return Live(target, orrery.outputs(SLUG), Ui())
+
+
+def ask(live: Live, region: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    url = live.outputs[f"api_{region.replace('-', '_')}"] + path
+    answer = live.http(method, url, region, json.dumps(body) if body else None)
+    return answer.status, json.loads(answer.body)
+
+
+def test_a_deployment_from_nothing_proves_that_it_works(deployed: str) -> None:
+    checks = [line for line in deployed.splitlines() if line.startswith("  ok  ")]
+    for what in (
+        f"the health check of {HOME} answers: 200",
+        f"the health check of {AWAY} answers: 200",
+        f"a user written in {HOME} is read in {AWAY}: PUT 201, GET 200, lookup 200",
+        f"a user written in {AWAY} is read in {HOME}: PUT 201, GET 200, lookup 200",
+        f"an avatar put in {HOME} arrives in {AWAY}",
+        f"an avatar put in {AWAY} arrives in {HOME}",
+    ):
+        assert any(what in line for line in checks), (what, deployed)
+    assert "FAILED" not in deployed
+
+
+def test_it_says_what_ran_and_what_to_try_next(deployed: str) -> None:
+    assert "Local cloud: " in deployed and "1 cloud-only (query_log of name)" in deployed
+    assert "  api_us_east_1 = http" in deployed
+    assert "region cut eu-west-1" in deployed
+
+
+def test_a_second_deployment_changes_nothing(deployed: str, orrery: Any) -> None:
+    again = orrery.ok("deploy", "14")
+    assert again.startswith("14_blackhole on local: no change"), again
+
+
+def test_a_region_that_is_cut_off_refuses_while_the_other_serves(live: Live, orrery: Any) -> None:
+    user = {"name": "Karl Schwarzschild", "email": "karl@example.com"}
+    assert ask(live, HOME, "PUT", "/users/karl", user)[0] == 201
+    assert orrery.ok("region", "cut", AWAY) == f"{AWAY}: refuses connections\n"
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            ask(live, AWAY, "GET", "/users/karl")
+        assert ask(live, HOME, "GET", "/users/karl")[0] == 200
+        assert ask(live, HOME, "PUT", "/users/karl", user | {"name": "K. S."})[1]["version"] == 2
+    finally:
+        assert orrery.ok("region", "restore", AWAY) == f"{AWAY}: answers again\n"
+    seen = live.wait(
+        "the change to arrive",
+        lambda: (found := ask(live, AWAY, "GET", "/users/karl"))[1].get("version") == 2 and found,
+        timeout_s=30,
+    )
+    assert seen[1]["name"] == "K. S." and seen[1]["written_in"] == HOME
+    assert ask(live, AWAY, "POST", "/lookup", {"email": "KARL@example.com"})[1]["users"][0]["user_id"] == "karl"
+
+
+def test_it_survives_a_restart_of_the_local_cloud(live: Live, orrery: Any) -> None:
+    ask(live, HOME, "PUT", "/users/restarted", {"name": "R", "email": "r@example.com"})
+    orrery.ok("down")
+    orrery.ok("up", "aws")
+    for region in (HOME, AWAY):
+        assert ask(live, region, "GET", "/users/restarted")[0] == 200
+        assert ask(live, region, "GET", "/ready")[0] == 200
