@@ -23,15 +23,13 @@ HANDLER = Path(__file__).resolve().parents[3] / "lambdas" / "identity_api" / "ha
 ADA = {"name": "Ada Lovelace", "email": "Ada@Example.com"}
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """One region with the users' table and the secret; gives the table."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("USERS_TABLE", "users")
-    monkeypatch.setenv("PEPPER_SECRET", "pepper")
-    with mock_aws():
+@pytest.fixture(scope="module")
+def region() -> Iterator[tuple[Any, ModuleType]]:
+    """One region with the users' table and the secret, and the function started in it."""
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        settings = {"AWS_REGION": REGION, "USERS_TABLE": "users", "PEPPER_SECRET": "pepper"}
+        for name, value in (settings | {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}).items():
+            environment.setenv(name, value)
         boto3.client("secretsmanager", REGION).create_secret(Name="pepper", SecretString=PEPPER)
         table = boto3.resource("dynamodb", REGION).create_table(
             TableName="users",
@@ -49,17 +47,30 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        yield table
+        spec = importlib.util.spec_from_file_location("identity_api_handler", HANDLER)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield table, module
 
 
 @pytest.fixture
-def api(aws: Any) -> ModuleType:
-    """A freshly started function: nothing of another test is in its memory."""
-    spec = importlib.util.spec_from_file_location("identity_api_handler", HANDLER)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def aws(region: tuple[Any, ModuleType]) -> Iterator[Any]:
+    """The users' table, empty before each test."""
+    table, _ = region
+    yield table
+    for item in table.scan()["Items"]:
+        table.delete_item(Key={"user_id": item["user_id"]})
+
+
+@pytest.fixture
+def api(region: tuple[Any, ModuleType], aws: Any) -> Iterator[ModuleType]:
+    """The function, with nothing of another test in its memory."""
+    _, module = region
+    fresh = (module._table, module._pepper)  # a test may put something else in their place
+    yield module
+    for remembered in fresh:
+        remembered.cache_clear()
 
 
 def call(api: ModuleType, route: str, body: Any = None, user: str = "", **headers: str) -> tuple[int, dict[str, Any]]:
@@ -294,8 +305,9 @@ def test_storage_that_does_not_answer_is_503_and_says_to_try_another_region(
     assert '"kind": "error"' in capsys.readouterr().out
 
 
-def test_a_table_that_is_gone_is_503(api: ModuleType, aws: Any) -> None:
-    aws.delete()
+def test_a_table_that_is_gone_is_503(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USERS_TABLE", "gone")
+    api._table.cache_clear()
     assert get(api)[0] == 503
     assert call(api, "GET /ready")[0] == 503
 
@@ -320,8 +332,9 @@ def test_a_region_that_reads_something_old_is_not_ready(api: ModuleType, monkeyp
     assert status == 503 and "canary" in body["error"]
 
 
-def test_a_region_without_the_secret_is_not_ready(api: ModuleType) -> None:
-    boto3.client("secretsmanager", REGION).delete_secret(SecretId="pepper", ForceDeleteWithoutRecovery=True)
+def test_a_region_without_the_secret_is_not_ready(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEPPER_SECRET", "gone")
+    api._pepper.cache_clear()
     assert call(api, "GET /ready")[0] == 503
 
 
