@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,10 @@ os.environ |= {
 for _path in [ROOT, *sorted((ROOT / "stacks").glob("*/src"))]:
     if str(_path) not in sys.path:
         sys.path.insert(0, str(_path))
+
+# A script that runs in the background starts with interrupts ignored, and so would all processes that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _outside: list[str] = []
 
