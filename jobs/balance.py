@@ -37,10 +37,7 @@ class Balance:
     def __post_init__(self) -> None:
         """Refuse to exist when the counts do not add up."""
         counts = asdict(self)
-        if (
-            min(counts.values()) < 0
-            or self.read != self.loaded + self.updated + self.duplicate + self.quarantined
-        ):
+        if min(counts.values()) < 0 or self.read != self.loaded + self.updated + self.duplicate + self.quarantined:
             raise Imbalance(f"read must equal loaded + updated + duplicate + quarantined: {counts}")
 
     def __add__(self, other: Balance) -> Balance:

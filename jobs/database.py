@@ -114,9 +114,7 @@ def migrate(connection: Connection, schema: str, folder: Traversable) -> list[st
     list of str
         The files that this call applied.
     """
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-    )
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     if _applied(connection, schema) >= {file.name for file in files}:
         return []
     done = []
@@ -126,8 +124,7 @@ def migrate(connection: Connection, schema: str, folder: Traversable) -> list[st
         table = sql.Identifier(schema, "migrations")
         connection.execute(
             sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {}"
-                " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+                "CREATE TABLE IF NOT EXISTS {} (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
             ).format(table)
         )
         applied = _applied(connection, schema)

@@ -61,8 +61,7 @@ class Ledger:
 
     def _entry(self, where: sql.Composable, values: tuple[Any, ...]) -> Entry | None:
         query = sql.SQL(
-            "SELECT file_id, content_hash, status, error_code, read, loaded, updated, duplicate, quarantined"
-            " FROM {} f "
+            "SELECT file_id, content_hash, status, error_code, read, loaded, updated, duplicate, quarantined FROM {} f "
         ).format(self._files)
         row = self._connection.execute(query + where, values).fetchone()
         return Entry(row[0], row[1], row[2], row[3], Balance(*row[4:])) if row else None

@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 _CP1252_HOLES = {chr(byte): bytes([byte]) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
-_CONTINUATIONS = "".join(_CP1252_HOLES) + bytes(
-    set(range(0x80, 0xC0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}
-).decode("cp1252")
+_CONTINUATIONS = "".join(_CP1252_HOLES) + bytes(set(range(0x80, 0xC0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}).decode(
+    "cp1252"
+)
 _SUSPICIOUS = re.compile(f"[\u00c2-\u00f4][{re.escape(_CONTINUATIONS)}]")
 _CYRILLIC = re.compile("[\u0400-\u04ff]")
 _TOUCHING = re.compile("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")

@@ -67,9 +67,7 @@ class Measured:
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--dsn", default="", help="a PostgreSQL database to work in (default: the local cloud's)"
-    )
+    parser.add_argument("--dsn", default="", help="a PostgreSQL database to work in (default: the local cloud's)")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each, of which the median counts")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows")
     parser.add_argument("--gigabyte", action="store_true", help="also load one file of 1 GB, for its memory")
@@ -194,9 +192,7 @@ def _empty(connection: Connection) -> None:
     prepare(connection)
     connection.execute("CREATE SCHEMA IF NOT EXISTS bench")
     connection.execute("CREATE TABLE IF NOT EXISTS bench.raw (LIKE meteor.launches INCLUDING ALL)")
-    connection.execute(
-        "TRUNCATE bench.raw, meteor.launches, meteor.quarantine, meteor.deliveries, meteor.files"
-    )
+    connection.execute("TRUNCATE bench.raw, meteor.launches, meteor.quarantine, meteor.deliveries, meteor.files")
     with suppress(Exception):  # only a superuser, or pg_checkpoint's member, may
         connection.execute("CHECKPOINT")
 

@@ -103,9 +103,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 failed[key] = f"{type(error).__name__}: {error}"
                 log("error", "load_failed", key=key, error=failed[key])
                 if connection.closed:
-                    failed.update(
-                        {later: "not tried: the connection is lost" for later in _behind(wanted, key)}
-                    )
+                    failed.update({later: "not tried: the connection is lost" for later in _behind(wanted, key)})
                     break
     answer = _answer(results, ignored, remaining)
     log("info", "done", **{name: value for name, value in answer.items() if name != "files"}, failed=failed)

@@ -269,9 +269,7 @@ def handler(event, context):
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
-def test_a_function_runs_its_zip_and_calls_aws_through_its_own_regions_port(
-    shared: Cloud, region: str
-) -> None:
+def test_a_function_runs_its_zip_and_calls_aws_through_its_own_regions_port(shared: Cloud, region: str) -> None:
     client(shared, "s3").create_bucket(Bucket=f"seen-from-{region}")
     deploy(shared, region, "asks", ASK_AWS)
     told = invoke(shared, region, "asks")
@@ -342,9 +340,7 @@ def make_table(cloud: Cloud, name: str) -> None:
 def test_the_local_aws_keeps_its_data(own: Cloud, how: str) -> None:
     own.up(["aws"])
     client(own, "s3").create_bucket(Bucket="kept-bucket")
-    client(own, "s3").put_bucket_versioning(
-        Bucket="kept-bucket", VersioningConfiguration={"Status": "Enabled"}
-    )
+    client(own, "s3").put_bucket_versioning(Bucket="kept-bucket", VersioningConfiguration={"Status": "Enabled"})
     client(own, "s3").put_object(Bucket="kept-bucket", Key="deep/key", Body=b"one", Metadata={"a": "b"})
     client(own, "s3").put_object(Bucket="kept-bucket", Key="deep/key", Body=b"two")
     make_table(own, "kept-table")
@@ -536,9 +532,7 @@ def test_a_database_belongs_to_its_stack(shared: Cloud) -> None:
         connect(made[0])
 
 
-def test_the_packaged_server_works_where_none_is_installed(
-    own: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_packaged_server_works_where_none_is_installed(own: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "DEBIAN", Path("/nonexistent"))
     own.up(["postgres"])
     database = own.provision_database("packaged")
@@ -576,9 +570,7 @@ def test_the_doctor_is_content_with_a_running_cloud(shared: Cloud) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True
-    )
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     try:

@@ -95,9 +95,7 @@ def assert_exact(connection: Connection, truth: Truth, folder: Path) -> None:
         "files_rejected": 0,
         "quarantined": truth.quarantined,
     }
-    (ledger,) = rows(
-        connection, "SELECT content_hash, read, loaded, updated, duplicate, quarantined FROM meteor.files"
-    )
+    (ledger,) = rows(connection, "SELECT content_hash, read, loaded, updated, duplicate, quarantined FROM meteor.files")
     balance = (truth.read, truth.loaded, truth.updated, truth.duplicate, truth.quarantined)
     assert ledger == (truth.sha256, *balance)
     (path,) = (folder / "quarantine" / "rows").iterdir()
@@ -117,9 +115,7 @@ def test_a_dirty_file_is_loaded_to_the_last_row(
     assert_exact(connection, truth, tmp_path)
 
 
-def test_quarantine_points_at_the_lines_of_the_file(
-    connection: Connection, dirty: tuple[Path, Truth]
-) -> None:
+def test_quarantine_points_at_the_lines_of_the_file(connection: Connection, dirty: tuple[Path, Truth]) -> None:
     path, truth = dirty
     load_path(connection, path)
     lines = path.read_bytes().split(b"\n")
@@ -129,9 +125,7 @@ def test_quarantine_points_at_the_lines_of_the_file(
         assert raw.replace("\u2400", "\0") == lines[line - 1].rstrip(b"\r").decode("utf-8")
 
 
-def test_the_same_content_is_loaded_once_under_any_name(
-    connection: Connection, dirty: tuple[Path, Truth]
-) -> None:
+def test_the_same_content_is_loaded_once_under_any_name(connection: Connection, dirty: tuple[Path, Truth]) -> None:
     path, truth = dirty
     first = load_path(connection, path)
     assert load_path(connection, path).status == "already_loaded"
@@ -143,9 +137,7 @@ def test_the_same_content_is_loaded_once_under_any_name(
 
 
 @pytest.mark.parametrize("same_delivery", [True, False])
-def test_five_at_once_load_one(
-    database: dict[str, str], dirty: tuple[Path, Truth], same_delivery: bool
-) -> None:
+def test_five_at_once_load_one(database: dict[str, str], dirty: tuple[Path, Truth], same_delivery: bool) -> None:
     path, truth = dirty
     together = Barrier(5)
 
@@ -211,9 +203,7 @@ def assert_killed(database: dict[str, str], path: Path, point: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
-def test_a_late_correction_updates_and_an_old_file_does_not_undo_it(
-    connection: Connection, tmp_path: Path
-) -> None:
+def test_a_late_correction_updates_and_an_old_file_does_not_undo_it(connection: Connection, tmp_path: Path) -> None:
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     truth = generate(first, rows=ROWS, seed=5)
     revised = generate(second, rows=ROWS, seed=5, revision=1)
@@ -315,9 +305,7 @@ def test_a_row_that_goes_astray_rolls_everything_back(
     )
     with pytest.raises(AssertionError, match="staged"):
         load_path(connection, dirty[0])
-    assert report.totals(connection) == dict.fromkeys(
-        ("launches", "files_loaded", "files_rejected", "quarantined"), 0
-    )
+    assert report.totals(connection) == dict.fromkeys(("launches", "files_loaded", "files_rejected", "quarantined"), 0)
 
 
 # -- through the handler, with S3 by moto
@@ -359,9 +347,7 @@ def test_from_event_to_rows_quarantine_and_report(
     assert [file["status"] for file in answer["files"]] == ["rejected", "loaded"]
     assert answer["totals"]["loaded"] == truth.loaded
 
-    listed = [
-        entry["Key"] for entry in s3.list_objects_v2(Bucket="landing", Prefix="quarantine/")["Contents"]
-    ]
+    listed = [entry["Key"] for entry in s3.list_objects_v2(Bucket="landing", Prefix="quarantine/")["Contents"]]
     refused = answer["files"][0]
     assert listed == [
         f"quarantine/files/{refused['content_hash']}/nope.csv",

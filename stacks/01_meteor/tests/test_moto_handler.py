@@ -63,9 +63,7 @@ def loader(aws: None, handler_module: ModuleType, monkeypatch: pytest.MonkeyPatc
     trouble: dict[str, Exception] = {}
     connection = FakeConnection()
 
-    def load(
-        _: object, delivery: Delivery, chunks: Iterable[bytes], *args: object, **options: object
-    ) -> Result:
+    def load(_: object, delivery: Delivery, chunks: Iterable[bytes], *args: object, **options: object) -> Result:
         if error := trouble.get(delivery.key):
             raise error
         content = b"".join(Content(chunks))
@@ -92,8 +90,7 @@ def loader(aws: None, handler_module: ModuleType, monkeypatch: pytest.MonkeyPatc
 def event(*keys: str, bucket: str = BUCKET, name: str = "ObjectCreated:Put") -> dict[str, Any]:
     return {
         "Records": [
-            {"eventName": name, "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}}
-            for key in keys
+            {"eventName": name, "s3": {"bucket": {"name": bucket}, "object": {"key": quote_plus(key)}}} for key in keys
         ]
     }
 
@@ -146,9 +143,7 @@ def test_a_failing_file_lets_the_others_through_and_the_event_come_again(
         loader.call(event("incoming/1.csv", "incoming/2.csv", "incoming/3.csv"), None)
     assert [key for key, _ in loader.taken] == ["incoming/1.csv", "incoming/3.csv"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {name: line[name] for line in lines for name in line if name == "FilesFailed"} == {
-        "FilesFailed": 1
-    }
+    assert {name: line[name] for line in lines for name in line if name == "FilesFailed"} == {"FilesFailed": 1}
 
 
 def test_a_lost_connection_ends_the_event_and_names_what_was_not_tried(loader: SimpleNamespace) -> None:
@@ -161,9 +156,7 @@ def test_a_lost_connection_ends_the_event_and_names_what_was_not_tried(loader: S
     assert loader.taken == []
 
 
-def test_the_sweep_loads_what_no_event_delivered(
-    loader: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sweep_loads_what_no_event_delivered(loader: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("incoming/known.csv", "incoming/lost.csv", "quarantine/rows/x.jsonl", "elsewhere.csv"):
         put(loader, key)
     loader.s3.put_object(Bucket=BUCKET, Key="incoming/folder/")

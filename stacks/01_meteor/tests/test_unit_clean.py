@@ -164,9 +164,9 @@ def test_any_rows_are_either_clean_or_have_a_reason(rows: list[dict[str, str]]) 
     assert len(cleaned.launches) == len(cleaned.reasons) == len(rows)
     good = cleaned.launches[~cleaned.rejected]
     again = clean_frame(
-        good.rename(
-            columns={"launched_on": "date", "launched_time": "time", "price_musd": "price"}
-        ).reset_index(drop=True)
+        good.rename(columns={"launched_on": "date", "launched_time": "time", "price_musd": "price"}).reset_index(
+            drop=True
+        )
     )
     assert not again.rejected.any()
     assert again.launches.to_numpy().tolist() == good.to_numpy().tolist()

@@ -113,10 +113,6 @@ def test_a_revision_corrects_some_launches_and_adds_none(tmp_path: Path) -> None
 
 def test_the_command_line_writes_file_and_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "launches.csv.gz"
-    assert (
-        main(["--rows", "50", "--seed", "2", "--shape", "b", "--gz", "--bom", "--lf", "--out", str(out)]) == 0
-    )
-    assert json.loads(capsys.readouterr().out) == json.loads(
-        Path(f"{out}.truth.json").read_text(encoding="utf-8")
-    )
+    assert main(["--rows", "50", "--seed", "2", "--shape", "b", "--gz", "--bom", "--lf", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(Path(f"{out}.truth.json").read_text(encoding="utf-8"))
     assert gzip.decompress(out.read_bytes()).startswith(b"\xef\xbb\xbfUnnamed: 0,")

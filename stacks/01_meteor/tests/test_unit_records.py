@@ -52,9 +52,7 @@ def test_well_formed_csv_is_read_as_the_standard_library_reads_it(
 
 
 @given(st.lists(st.text(alphabet='ab",\r\0', max_size=8), max_size=12), SIZES, SIZES)
-def test_no_line_is_lost_whatever_it_holds_and_however_it_is_cut(
-    lines: list[str], piece: int, block: int
-) -> None:
+def test_no_line_is_lost_whatever_it_holds_and_however_it_is_cut(lines: list[str], piece: int, block: int) -> None:
     data = "\n".join(["x,y", *lines]).encode()
     found, blank = split(data, 2, piece=piece, block=block)
     assert (found, blank) == split(data, 2)

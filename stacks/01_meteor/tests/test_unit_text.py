@@ -39,9 +39,7 @@ def test_certain_mojibake_is_repaired(seen: str, meant: str) -> None:
     assert repair(seen) == meant
 
 
-@pytest.mark.parametrize(
-    "text", ["Союз-2.1б", "Союз-ТМ 5", "Māhia", "Ørsted", "Ñ", "São Paulo £5", "M?hia", "Â Ã", ""]
-)
+@pytest.mark.parametrize("text", ["Союз-2.1б", "Союз-ТМ 5", "Māhia", "Ørsted", "Ñ", "São Paulo £5", "M?hia", "Â Ã", ""])
 def test_what_is_right_or_lost_stays(text: str) -> None:
     assert repair(text) == text
 
