@@ -61,13 +61,13 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/ruff check .
 	$(LINT)/ruff format --check .
 	$(LINT)/mypy
-	terraform fmt -check -recursive modules
+	$(ORRERY) terraform fmt -check -recursive modules
 	$(LINT)/shellcheck orrery .ci/run
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
 	$(LINT)/ruff check --fix .
 	$(LINT)/ruff format .
-	terraform fmt -recursive modules
+	$(ORRERY) terraform fmt -recursive modules
 bench: ## measure the budgets and write docs/benchmarks.md
 	@$(ORRERY) env engine >/dev/null
 	"$$($(ORRERY) env bench)" -P scripts/bench_meteor.py

@@ -275,6 +275,17 @@ def lock() -> None:
         Ui().say(f"locked {file}")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def terraform(context: typer.Context) -> None:
+    """Run the Terraform that the engine uses, in this folder: ./orrery terraform fmt -recursive modules."""
+    import subprocess
+
+    from infra import terraform as runner
+
+    command = [*runner.find_terraform(Ui()), *context.args]
+    raise typer.Exit(subprocess.call(command, env=runner.base_environment(inherit_aws=True)))
+
+
 @app.command()
 def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
     """Write the generated parts of the documentation: the table of forty, the modules' interfaces."""

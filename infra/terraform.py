@@ -143,7 +143,7 @@ class Terraform:
         self.folder, self.ui = folder, ui
         self._parallelism = parallelism
         self._command = find_terraform(ui)
-        self._environment = _base_environment(inherit_aws) | dict(environment)
+        self._environment = base_environment(inherit_aws) | dict(environment)
 
     def write(self, configuration: Mapping[str, Any]) -> None:
         """Put a configuration into the folder; the file is untouched where nothing changed."""
@@ -427,7 +427,14 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
 
 
-def _base_environment(inherit_aws: bool) -> dict[str, str]:
+def base_environment(inherit_aws: bool) -> dict[str, str]:
+    """Return this process's environment as Terraform gets it: our CLI configuration, no settings of other runs.
+
+    Parameters
+    ----------
+    inherit_aws : bool
+        Keep the user's AWS settings.
+    """
     environment = dict(os.environ)
     for name in list(environment):
         foreign = name.startswith(("TF_VAR_", "TF_REATTACH", "TF_WORKSPACE", "TF_DATA_DIR"))

@@ -10,7 +10,8 @@ starts:
 * raw: the clean rows, keys included, as COPY text into an empty table with all constraints and indexes of
   ``meteor.launches``: ``LIKE ... INCLUDING ALL``;
 * meteor: the CSV from disk to the commit, cleaning, staging, merge and ledger included, into an empty table;
-* to_sql: the clean rows as a typed DataFrame into such a table, with the default settings of pandas and SQLAlchemy (driver psycopg2).
+* to_sql: the clean rows as a typed DataFrame into such a table, with the default settings of pandas and
+  SQLAlchemy (driver psycopg2).
 """
 
 from __future__ import annotations

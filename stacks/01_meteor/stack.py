@@ -149,7 +149,7 @@ class Meteor(Stack):
         """Return what to try next."""
         name = self.info.id
         return [
-            f"make run STACK={name}                          5,000 generated launches with all the quirks of the real ones",
+            f"make run STACK={name}                          5,000 generated launches, as quirky as the real ones",
             f"make run STACK={name} DATA=space_missions.csv  the public file, as you downloaded it",
             f"make destroy STACK={name}",
         ]

@@ -291,3 +291,18 @@ def test_the_launcher_makes_its_environment_only_when_the_lock_file_changed(chec
     (environment / "lock.sha256").write_text("0" * 64 + "\n")
     stale = launcher(checkout, PATH=path)
     assert stale.returncode != 0 and "called" in stale.stderr
+
+
+def test_terraform_runs_with_the_engines_configuration_and_keeps_its_exit_code(tmp_path: Path) -> None:
+    fake = tmp_path / "terraform"
+    fake.write_text('#!/bin/sh\necho "$@"\ntest -f "$TF_CLI_CONFIG_FILE" && echo "GOGC=$GOGC"\nexit 3\n')
+    fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TF_CLI_CONFIG_FILE": "/nonexistent"}
+    done = subprocess.run(
+        [str(ROOT / "orrery"), "terraform", "fmt", "-check", "-x"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == ["fmt -check -x", "GOGC=400"]
