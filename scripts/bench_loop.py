@@ -110,7 +110,8 @@ def main() -> int:
         subprocess.run([ORRERY, "reset", "--yes"], env=environment, capture_output=True)
     table = ["| command | wall s | CPU s | × empty python | budget | kept |", "|---|---|---|---|---|---|", *rows]
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end"
-    text = "\n".join([*table, "", f"Median of {runs} (forty stacks: of {min(runs, 3)}). {time.strftime('%Y-%m-%d')}, {where}."])
+    counted = f"Median of {runs} (forty stacks: of {min(runs, 3)}). {time.strftime('%Y-%m-%d')}, {where}."
+    text = "\n".join([*table, "", counted])
     write_section(ROOT / "docs" / "benchmarks.md", "bench_loop", text)
     print(text)
     if broken:
