@@ -29,7 +29,8 @@ MAXIMUM_PYTHON = (3, 13)  # the newest for which every lock file has wheels
 
 def location(name: str) -> Path:
     """Return the folder of an environment: ``.venv`` for the engine, ``.orrery/envs/<name>`` for the rest."""
-    return ROOT / ".venv" if name == "engine" else STATE / "envs" / name
+    # Resolved, because the scripts of an environment hold its path: through a link they would end with the link.
+    return ROOT / ".venv" if name == "engine" else (STATE / "envs").resolve() / name
 
 
 def stamp_of(lock: Path) -> str:

@@ -192,3 +192,13 @@ def test_every_lock_file_names_hashes_and_no_host() -> None:
         text = lock.read_text()
         assert "--hash=sha256:" in text and "--index-url" not in text and "https://" not in text, lock.name
         assert lock.with_suffix(".in").exists()
+
+
+def test_an_environment_behind_a_link_is_made_at_its_real_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "envs").symlink_to(tmp_path / "shared")
+    monkeypatch.setattr(envs, "STATE", tmp_path / "state")
+    assert envs.location("scan") == tmp_path / "shared" / "scan"
