@@ -334,10 +334,16 @@ class Terraform:
         run = _Run()
         interrupted = False
         lines = self._lines(process, as_json)
+        if as_json:
+            (self.folder / f"{arguments[0]}.jsonl").unlink(missing_ok=True)
         while True:
             try:
                 for line in lines:
-                    _read(line, run, on_event) if as_json else run.plain.append(line)
+                    if as_json:
+                        self._keep(arguments[0], line)
+                        _read(line, run, on_event)
+                    else:
+                        run.plain.append(line)
                 code = process.wait()
                 run.code = code if code >= 0 else 128 - code  # killed by a signal, as a shell reports it
                 break
@@ -350,6 +356,14 @@ class Terraform:
         if interrupted:
             raise KeyboardInterrupt
         return run
+
+    def _keep(self, command: str, line: str) -> None:
+        """Keep the events of the last plan and the last apply: the way to learn what a run waited for.
+
+        Terraform masks sensitive values in them.
+        """
+        with suppress(OSError), open(self.folder / f"{command}.jsonl", "a", encoding="utf-8") as log:
+            log.write(line + "\n")
 
     @staticmethod
     def _lines(process: subprocess.Popen[str], as_json: bool) -> Iterator[str]:

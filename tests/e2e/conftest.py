@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,25 @@ class Orrery:
         )
 
     def run(self, *arguments: str, timeout: float = 300) -> Run:
-        """Run a command to its end."""
+        """Run a command to its end; one that takes too long is stopped and fails with all that tells why."""
         process = self.start(*arguments)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+            os.killpg(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=60)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            pytest.fail(f"{arguments} took more than {timeout:.0f} s\n{out}{err}\n{self.what_was_done()}")
         return Run(process.args, process.returncode, out, err)
+
+    def what_was_done(self) -> str:
+        """Return the ends of the logs: what Terraform waited for, what the emulator said."""
+        logs = [*self.state.glob("stacks/*/local/apply.jsonl"), *self.state.glob("local/logs/*.log")]
+        ends = {path: path.read_text(errors="replace").splitlines()[-40:] for path in logs}
+        return "\n".join(f"--- {path}\n" + "\n".join(each[:400] for each in end) for path, end in ends.items())
 
     def ok(self, *arguments: str) -> str:
         """Run a command that has to work, and return what it printed."""

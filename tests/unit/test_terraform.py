@@ -144,6 +144,14 @@ def test_the_saved_plan_is_applied_as_it_was_shown_and_then_removed(work: Terraf
     assert not plan.path.exists()
 
 
+def test_the_last_applys_events_are_kept_to_tell_what_it_waited_for(work: Terraform, terraform: Any) -> None:
+    for address in ("a", "b"):
+        terraform.does(plan={"events": [change("create")]}, apply={"events": [hook("apply_start", address)]})
+        work.apply(work.plan())
+    kept = [json.loads(line) for line in (work.folder / "apply.jsonl").read_text().splitlines()]
+    assert kept == [hook("apply_start", "b")]
+
+
 def test_plans_can_destroy_and_leave_the_cloud_alone(work: Terraform, terraform: Any) -> None:
     work.plan(destroy=True)
     work.plan(refresh=False, name="offline.tfplan")
