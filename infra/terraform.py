@@ -254,6 +254,14 @@ class Terraform:
         data: dict[str, Any] = json.loads("\n".join(run.plain))
         return data
 
+    def schemas(self) -> dict[str, Any]:
+        """Return the schemas of the folder's providers in Terraform's JSON form (some ten MB for AWS)."""
+        run = self._run(["providers", "schema", "-json"], as_json=False)
+        if run.code:
+            raise self._failure("providers schema", run, "run it again with --verbose")
+        data: dict[str, Any] = json.loads("\n".join(run.plain))
+        return data
+
     def recover(self) -> bool:
         """Take back a state that an earlier apply could not write to its place; tell whether there was one."""
         left = self.folder / "errored.tfstate"

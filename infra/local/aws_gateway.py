@@ -152,6 +152,7 @@ class Router:
         self.localstack: str = settings.get("localstack") or ""
         self.gate = RegionGate(self, settings)
         self.saver = Saver(Path(settings["data"]) / "state", ministack._build_persistence_save_dict)
+        self.repeats = Repeats()
         self.settings = settings
         self._moto: Moto | None = None
         self._moto_lock = asyncio.Lock()
@@ -225,7 +226,8 @@ class Router:
             chain = [by_ministack]
         elif self.localstack:
             chain = [by_localstack, *chain]
-        await first_that_can(chain, send)
+        call = headers.get("amz-sdk-invocation-id", "") if changes_something(scope["method"], headers, query) else ""
+        await self.repeats.once(call, partial(first_that_can, chain), send)
 
     async def moto(self) -> Moto:
         """Return moto, imported when the first request needs it (it costs a second and 60 MB)."""
@@ -305,6 +307,45 @@ async def first_that_can(candidates: Sequence[Callable[[Send], Awaitable[None]]]
         refused = refused or answered.held
     for message in refused:
         await send(message)
+
+
+class Repeats:
+    """Gives a call that comes again, because its answer was lost on the way, the answer that it had.
+
+    An SDK whose connection breaks sends the same call once more, under the same invocation id. Executed twice, a creation
+    would say that the thing is there already, and the Terraform provider waits minutes for some of these to go away.
+    """
+
+    KEPT = 512
+
+    def __init__(self) -> None:
+        self.answers: dict[str, asyncio.Future[list[MutableMapping[str, Any]]]] = {}
+
+    async def once(self, call: str, execute: Callable[[Send], Awaitable[None]], send: Send) -> None:
+        """Execute a call, or repeat the good answer that it had; ``call`` is its invocation id, empty for none."""
+        if not call:
+            await execute(send)
+            return
+        if call in self.answers and (answer := await self.answers[call]):
+            log.warning("a call came twice and was executed once: %s", call)
+            for message in answer:
+                await send(message)
+            return
+        done: asyncio.Future[list[MutableMapping[str, Any]]] = asyncio.get_running_loop().create_future()
+        self.answers[call] = done
+        if len(self.answers) > self.KEPT:
+            del self.answers[next(iter(self.answers))]
+        kept: list[MutableMapping[str, Any]] = []
+
+        async def keep(message: MutableMapping[str, Any]) -> None:
+            kept.append(message)
+            await send(message)
+
+        try:
+            await execute(keep)
+        finally:
+            # What failed may go better the second time.
+            done.set_result(kept if kept and kept[0].get("status", 500) < 400 else [])
 
 
 class Answer:

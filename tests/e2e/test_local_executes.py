@@ -83,3 +83,14 @@ def test_a_schedule_calls_its_target_with_its_input(client: Any) -> None:
         Target={"Arn": arn, "RoleArn": "arn:aws:iam::000000000000:role/caller", "Input": json.dumps({"sweep": True})},
     )
     assert until(lambda: received(sqs, url), 90, "the schedule to fire") == ['{"sweep": true}']
+
+
+def test_a_call_whose_answer_was_lost_is_not_executed_twice(client: Any) -> None:
+    """An SDK repeats it under the same invocation id; a new call for the same secret is refused as on AWS."""
+    secrets = client("secretsmanager")
+    same = {"amz-sdk-invocation-id": "5b1c0a1e-0000-4000-8000-000000000001"}
+    secrets.meta.events.register_last("before-send.*", lambda request, **_: request.headers.update(same))
+    first = secrets.create_secret(Name="sent-twice", SecretString="x")
+    assert secrets.create_secret(Name="sent-twice", SecretString="x")["ARN"] == first["ARN"]
+    with pytest.raises(ClientError, match="ResourceExistsException"):
+        client("secretsmanager").create_secret(Name="sent-twice", SecretString="x")

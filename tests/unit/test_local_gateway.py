@@ -116,3 +116,51 @@ def test_the_second_emulator_answers_what_the_first_lacks() -> None:
 
 def test_when_both_fail_the_first_ones_answer_is_shown() -> None:
     assert ask(emulator(*LACKS), emulator(404, b"NoSuchVpc: it never saw it")) == LACKS
+
+
+def ask_twice(call: str, *answers: tuple[int, bytes], at_once: bool = False) -> tuple[int, list[tuple[int, bytes]]]:
+    """Send one call twice; return how often it was executed, and both answers."""
+    executed = 0
+
+    async def execute(send: gateway.Send) -> None:
+        nonlocal executed
+        executed += 1
+        status, body = answers[min(executed, len(answers)) - 1]
+        await asyncio.sleep(0.01)
+        await emulator(status, body)(send)
+
+    async def both() -> list[tuple[int, bytes]]:
+        repeats, got = gateway.Repeats(), []
+
+        async def one() -> None:
+            messages: list[Any] = []
+
+            async def send(message: Any) -> None:
+                messages.append(message)
+
+            await repeats.once(call, execute, send)
+            got.append((messages[0]["status"], messages[1]["body"]))
+
+        if at_once:
+            await asyncio.gather(one(), one())
+        else:
+            await one()
+            await one()
+        return got
+
+    answered = asyncio.run(both())
+    return executed, answered
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["after its answer was lost", "before it was answered"])
+def test_a_call_that_is_sent_again_is_executed_once(at_once: bool) -> None:
+    made, there = (201, b"made"), (409, b"it exists already")
+    assert ask_twice("id-1", made, there, at_once=at_once) == (1, [made, made])
+
+
+def test_a_call_that_failed_is_executed_again() -> None:
+    assert ask_twice("id-1", (500, b"no"), (200, b"yes")) == (2, [(500, b"no"), (200, b"yes")])
+
+
+def test_calls_without_an_id_are_all_executed() -> None:
+    assert ask_twice("", (200, b"one"), (200, b"two")) == (2, [(200, b"one"), (200, b"two")])
