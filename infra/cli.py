@@ -109,6 +109,45 @@ def plan(
 
 
 @app.command()
+def review(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(help="Stacks; none means those that differ from the base.")
+    ] = None,
+    base: Annotated[str, typer.Option(envvar="BASE", help="The branch or commit to compare with.")] = "",
+    every: Annotated[bool, typer.Option("--all", envvar="ALL", help="All built stacks.")] = False,
+    target: Annotated[
+        str, typer.Option(envvar="TARGET", help="offline (against the base), or the state on local or aws")
+    ] = "offline",
+    plan_file: Annotated[str, typer.Option("--plan", help="Review this plan instead (terraform show -json).")] = "",
+    out: Annotated[str, typer.Option(help="The folder for review.md, review.json and review.svg.")] = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Say what a change does to a running system: against the base branch without an account, or a real state."""
+    from infra import catalog, targets
+    from infra.review import command
+
+    ui, infos = Ui(verbose), [catalog.built(each) for each in stacks or []]
+    folder = Path(out).resolve() if out else command.OUT
+    if plan_file:
+        written = command.review_file(Path(plan_file), out=folder)
+    elif target == "offline":
+        written = command.review(infos, ui, base=base, every=every, out=folder)
+    elif len(infos) == 1:
+        written = command.review_live(infos[0], targets.check_name(target), ui, out=folder)
+    else:
+        raise OrreryError(
+            f"a review on {target} is of one stack", next_step=f"name it: ./orrery review STACK --target {target}"
+        )
+    ui.say(written.files["markdown"].read_text())
+    ui.note(f"also as {written.files['json']} and {written.files['svg']}")
+    if written.review.failed:
+        raise OrreryError(
+            f"{len(written.review.failed)} of the stacks could not be planned: {', '.join(written.review.failed)}",
+            next_step="mend them; the review above is of the others",
+        )
+
+
+@app.command()
 def deploy(
     stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
 ) -> None:
@@ -310,7 +349,7 @@ def env(name: Annotated[str, typer.Argument(help="A lock file in requirements/, 
 def main() -> None:
     """Run the command line; turn every failure into one line, a next step and an exit code."""
     verbose = "--verbose" in sys.argv or "-v" in sys.argv or os.environ.get("VERBOSE", "") not in ("", "0")
-    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA"):
+    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE"):
         if os.environ.get(name) == "":
             del os.environ[name]  # make passes unset variables as empty ones
     try:

@@ -312,8 +312,8 @@ async def first_that_can(candidates: Sequence[Callable[[Send], Awaitable[None]]]
 class Repeats:
     """Gives a call that comes again, because its answer was lost on the way, the answer that it had.
 
-    An SDK whose connection breaks sends the same call once more, under the same invocation id. Executed twice, a creation
-    would say that the thing is there already, and the Terraform provider waits minutes for some of these to go away.
+    An SDK whose connection breaks sends the same call once more, under the same invocation id. Executed twice, a
+    creation would say that the thing is there already, and Terraform's provider waits minutes for some to go away.
     """
 
     KEPT = 512

@@ -1,0 +1,144 @@
+"""``orrery review``: compare, and write the review's three forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra import deploy
+from infra.catalog import StackInfo
+from infra.errors import OrreryError
+from infra.output import Ui
+from infra.paths import STATE
+from infra.review import document, markdown, model, planning, svg, trees
+from infra.review.planning import Comparison
+from infra.review.trees import Tree
+
+OUT = STATE / "review" / "out"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A review and the files that it was written to, by form."""
+
+    review: model.Review
+    files: Mapping[str, Path]
+
+
+def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = False, out: Path = OUT) -> Written:
+    """Review stacks of the checkout against a base, offline.
+
+    Parameters
+    ----------
+    infos : sequence of StackInfo
+        Which stacks; none means those that differ from the base.
+    ui : Ui
+        Where to show progress.
+    base : str
+        A branch or commit; the main branch unless given.
+    every : bool
+        All stacks, changed or not.
+    out : Path
+        Where the files go.
+
+    Raises
+    ------
+    OrreryError
+        There is nothing to compare with, or the files can't be written.
+    """
+    commit = trees.base_commit(base)
+    trees.FOLDER.mkdir(parents=True, exist_ok=True)
+    with deploy.lock(trees.FOLDER, "a review"):
+        with ui.step("building the base's stacks"):
+            before = trees.base(commit)
+        with ui.step("building the stacks"):
+            after = trees.head()
+        stacks = [info.id for info in infos] or (
+            sorted(before.stacks.keys() | after.stacks.keys()) if every else trees.changed(before, after)
+        )
+        with ui.step("comparing"):
+            comparison = planning.compare(before, after, stacks, ui)
+    made = model.build(comparison, before.label, after.label, stacks, tag_changes(before, after, stacks))
+    return Written(made, write(made, out))
+
+
+def review_live(info: StackInfo, target_name: str, ui: Ui, *, out: Path = OUT) -> Written:
+    """Review a stack's plan against its real state on a target."""
+    with deploy.session(info, target_name, ui) as at:
+        plan = at.terraform.show(at.terraform.plan())
+    made = from_plan(plan, info.id, f"deployed on {target_name}", "working tree")
+    return Written(made, write(made, out))
+
+
+def review_file(file: Path, *, out: Path = OUT) -> Written:
+    """Review a plan that was written elsewhere by ``terraform show -json``.
+
+    Raises
+    ------
+    OrreryError
+        The file is missing, cut short or no plan; see `planning.read_plan`.
+    """
+    made = from_plan(planning.read_plan(file), file.stem, "its state", file.name)
+    return Written(made, write(made, out))
+
+
+def from_plan(plan: Mapping[str, Any], name: str, base: str, head: str) -> model.Review:
+    """Return the review of one stack's own plan, in Terraform's JSON form."""
+    prefix = f"module.{trees.module_of(name)}."
+    changes = [{**each, "address": prefix + each["address"]} for each in plan["resource_changes"]]
+    deltas = tuple(d for each in changes if (d := planning.delta(each, [name])))
+    inner = {"module": plan.get("configuration", {}).get("root_module", {}), "expressions": {}}
+    wrapped: dict[str, Any] = {
+        "configuration": {"root_module": {"module_calls": {trees.module_of(name): inner}}},
+        "planned_values": {},
+        "prior_state": {"values": {"root_module": {"child_modules": [_renamed(plan, prefix)]}}},
+    }
+    return model.build(Comparison(deltas, wrapped, wrapped, (), {}), base, head, [name])
+
+
+def _renamed(plan: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the prior state of a single stack in the form of the merged root."""
+
+    def under(module: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "resources": [{**each, "address": prefix + each["address"]} for each in module.get("resources", [])],
+            "child_modules": [under(child) for child in module.get("child_modules", [])],
+        }
+
+    root = ((plan.get("prior_state") or {}).get("values") or {}).get("root_module", {})
+    return {"address": prefix.rstrip("."), **under(root)}
+
+
+def tag_changes(before: Tree, after: Tree, stacks: Sequence[str]) -> list[str]:
+    """Return a line for each default tag that changes: it stands on everything that the stack deploys."""
+    found = []
+    for name in stacks:
+        if name in before.stacks and name in after.stacks:
+            old, new = before.stacks[name].tags, after.stacks[name].tags
+            for tag in sorted(old.keys() | new.keys()):
+                if old.get(tag) != new.get(tag):
+                    found.append(f"{name}: {tag} {old.get(tag)!r} → {new.get(tag)!r}, on everything that it deploys")
+    return found
+
+
+def write(made: model.Review, out: Path) -> dict[str, Path]:
+    """Write a review's three forms into a folder and return the files.
+
+    Raises
+    ------
+    OrreryError
+        The folder can't be written.
+    """
+    files = {"markdown": out / "review.md", "json": out / "review.json", "svg": out / "review.svg"}
+    texts = {"markdown": markdown.render(made), "json": document.render(made), "svg": svg.render(made)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for form, file in files.items():
+            file.write_text(texts[form])
+    except OSError as error:
+        raise OrreryError(
+            f"cannot write to {out}: {error.strerror}", next_step="name another folder: --out DIR"
+        ) from error
+    return files

@@ -1,0 +1,386 @@
+"""The plan that is reviewed: the head's against a synthetic state of the base, or against the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra import plan as plans
+from infra import stack, targets
+from infra.errors import OrreryError
+from infra.output import Ui
+from infra.paths import CACHE
+from infra.review.synthetic import Synthetic, Types, as_text, attribute_types
+from infra.review.trees import Tree, module_of
+from infra.terraform import Terraform, write_configuration
+
+ROUNDS = 5
+"""How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a plan does to one resource.
+
+    Parameters
+    ----------
+    stack : str
+        The stack's id.
+    address : str
+        Within the stack, such as ``module.users.aws_dynamodb_table.this``.
+    type : str
+        The resource type.
+    action : str
+        create, update, replace, delete, forget (leaves the state, stays in the cloud), or move.
+    before, after : mapping or None
+        Its attributes.
+    unknown : mapping
+        Which of `after` are known only after an apply: true, or the same form inside.
+    sensitive : mapping
+        Which attributes are sensitive, before or after.
+    replace_paths : tuple
+        The attributes that force a replacement.
+    moved_from : str
+        Its former address, where a ``moved`` block names one.
+    """
+
+    stack: str
+    address: str
+    type: str
+    action: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    unknown: Mapping[str, Any]
+    sensitive: Mapping[str, Any]
+    replace_paths: tuple[tuple[str | int, ...], ...] = ()
+    moved_from: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a plan would do to what is there.
+
+    Parameters
+    ----------
+    deltas : tuple of Delta
+        Each resource that changes.
+    base_plan, head_plan : mapping
+        Both plans in Terraform's JSON form, as merged roots.
+    expected : mapping
+        What Terraform would find in the plan's place once it was applied, by address within the merged root: for values
+        that the plan itself doesn't know yet.
+    unsettled : tuple of str
+        Addresses whose change is not certain.
+    failed : mapping
+        Stack id to why it could not be planned.
+    """
+
+    deltas: tuple[Delta, ...]
+    base_plan: Mapping[str, Any]
+    head_plan: Mapping[str, Any]
+    unsettled: tuple[str, ...]
+    failed: Mapping[str, str]
+    expected: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def compare(base: Tree, head: Tree, stacks: Sequence[str], ui: Ui) -> Comparison:
+    """Plan stacks of the head against a synthetic state of the base; nothing outside this machine is asked.
+
+    A stack that can't be planned is left out and named in ``failed``; the others are compared all the same.
+    """
+    failed = {
+        name: tree.stacks[name].error
+        for tree in (base, head)
+        for name in stacks
+        if name in tree.stacks and tree.stacks[name].error
+    }
+    left = [name for name in stacks if name not in failed]
+    with offline_aws() as endpoint:
+        base_plan, plan, synthetic = dict(EMPTY_PLAN), dict(EMPTY_PLAN), Synthetic()
+        expected: dict[str, Any] = {}
+        while left:
+            try:
+                base_plan, synthetic, types = _base(base, left, endpoint, ui)
+                plan = _head(head, left, synthetic, types, endpoint, ui)
+                if unknown_policies(plan):
+                    expected = _applied(head, left, synthetic, plan, types, endpoint, ui)
+                break
+            except _NotPlanned as error:
+                failed |= error.reasons
+                left = [name for name in left if name not in failed]
+    deltas = tuple(d for change in plan.get("resource_changes", []) if (d := delta(change, left)))
+    return Comparison(deltas, base_plan, plan, synthetic.unsettled, failed, expected)
+
+
+def unknown_policies(plan: Mapping[str, Any]) -> bool:
+    """Tell whether a policy's statements are not known in a plan, because of a name or an ARN that changes with it."""
+    for change in plan.get("resource_changes", []):
+        unknown = change["change"].get("after_unknown") or {}
+        if change["mode"] == "managed" and any(unknown.get(name) is True for name in POLICY_ATTRIBUTES):
+            return True
+    return False
+
+
+POLICY_ATTRIBUTES = ("assume_role_policy", "policy", "source_arn")
+
+
+def _applied(
+    tree: Tree,
+    stacks: Sequence[str],
+    synthetic: Synthetic,
+    plan: Mapping[str, Any],
+    types: Types,
+    endpoint: str,
+    ui: Ui,
+) -> dict[str, Any]:
+    """Pretend that the head's plan was applied, plan once more, and return all attributes by address."""
+    following = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
+    again = _head(tree, stacks, following, types, endpoint, ui)
+    return {
+        change["address"]: change["change"]["after"]
+        for change in again["resource_changes"]
+        if change["mode"] == "managed" and change["change"]["after"] is not None
+    }
+
+
+class _NotPlanned(Exception):
+    """Some stacks can't be planned, and why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+def _base(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> tuple[dict[str, Any], Synthetic, Types]:
+    """Return the base's settled plan and the synthetic state that it settled on, kept from one review to the next."""
+    present = [name for name in stacks if name in tree.stacks]
+    terraform = _root(tree, present, endpoint, ui)
+    types = _types(terraform)
+    key = hashlib.sha256(json.dumps([tree.stacks[name].fingerprint for name in present]).encode()).hexdigest()[:16]
+    kept = tree.folder / f"settled-{key}.json"
+    if kept.exists():
+        data = json.loads(kept.read_text())
+        return data["plan"], Synthetic(data["resources"], tuple(data["unsettled"])), types
+    synthetic, plan = Synthetic(), dict(EMPTY_PLAN)
+    if present:
+        with ui.step("settling the base"):
+            for _ in range(ROUNDS):
+                _write_state(terraform, synthetic, types)
+                made = _planned(terraform, stacks)
+                if not made.changes and synthetic.resources:
+                    break
+                plan = terraform.show(made)
+                synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
+            synthetic.unsettled = tuple(sorted(change.address for change in made.changes))
+    document = {"plan": plan, "resources": synthetic.resources, "unsettled": synthetic.unsettled}
+    temporary = kept.with_suffix(".tmp")
+    temporary.write_text(json.dumps(document, sort_keys=True))
+    temporary.replace(kept)
+    return plan, synthetic, types
+
+
+EMPTY_PLAN: Mapping[str, Any] = {
+    "format_version": "1.2",
+    "configuration": {"root_module": {}},
+    "planned_values": {"root_module": {}},
+    "resource_changes": [],
+}
+
+
+def _head(
+    tree: Tree, stacks: Sequence[str], synthetic: Synthetic, types: Types, endpoint: str, ui: Ui
+) -> dict[str, Any]:
+    terraform = _root(tree, [name for name in stacks if name in tree.stacks], endpoint, ui)
+    _write_state(terraform, synthetic, types)
+    return terraform.show(_planned(terraform, stacks))
+
+
+def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform:
+    """Write the merged root of a tree's stacks and return Terraform, initialised in it."""
+    configurations = {module_of(name): dict(tree.stacks[name].configuration) for name in stacks}
+    for name, configuration in configurations.items():
+        (tree.folder / name).mkdir(parents=True, exist_ok=True)
+        write_configuration(tree.folder / name, plans.as_child(configuration))
+    environment = {**targets.offline().environment, "AWS_ENDPOINT_URL": endpoint}
+    terraform = Terraform(tree.folder, environment, ui)
+    root = plans.merged_root(configurations)
+    if not configurations:
+        del root["module"]  # Terraform refuses an empty one
+    if not root["provider"]["aws"]:  # nothing but removals: the state names a provider all the same
+        root["provider"]["aws"] = [{"alias": "us_east_1"} | targets.offline().provider("us-east-1", {})]
+    terraform.write(root)
+    terraform.init()
+    return terraform
+
+
+def _types(terraform: Terraform) -> Types:
+    """Return the attribute types of all resource types, kept per version of the provider."""
+    kept = CACHE / "review" / f"types-{stack.PROVIDERS['aws']['version']}.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_suffix(".tmp")
+        temporary.write_text(json.dumps(attribute_types(terraform.schemas()), sort_keys=True))
+        temporary.replace(kept)
+    return {name: (version, kinds) for name, (version, kinds) in json.loads(kept.read_text()).items()}
+
+
+def _write_state(terraform: Terraform, synthetic: Synthetic, types: Types) -> None:
+    alias = json.loads((terraform.folder / "main.tf.json").read_text())["provider"]["aws"][0]["alias"]
+    source = "registry.terraform.io/hashicorp/aws"
+    names = {each["provider"] for each in synthetic.resources.values()} | {source}
+    providers = {name: f'provider["{name}"]' + (f".{alias}" if name == source else "") for name in names}
+    (terraform.folder / "terraform.tfstate").write_text(as_text(synthetic.state(types, providers)))
+
+
+def _planned(terraform: Terraform, stacks: Sequence[str]) -> Any:
+    """Plan; where it fails, say which stacks are to blame."""
+    try:
+        return terraform.plan(refresh=False)
+    except OrreryError as error:
+        reasons = {
+            name: error.what
+            for name in stacks
+            if re.search(rf"\b{re.escape(module_of(name))}\b", f"{error.what}\n{error.details}")
+        }
+        if not reasons and len(stacks) == 1:
+            reasons = {stacks[0]: error.what}
+        if not reasons:
+            raise
+        raise _NotPlanned(reasons) from error
+
+
+def delta(change: Mapping[str, Any], stacks: Sequence[str]) -> Delta | None:
+    """Return one entry of a plan's ``resource_changes`` as a `Delta`; nothing where nothing happens."""
+    body = change["change"]
+    actions, moved = tuple(body["actions"]), change.get("previous_address", "")
+    action = ACTIONS.get(actions, "")
+    if change["mode"] != "managed" or not (action or moved):
+        return None
+    module, _, address = change["address"].removeprefix("module.").partition(".")
+    by_module = {module_of(name): name for name in stacks}
+    name = by_module.get(module)
+    if name is None:
+        return None
+    sensitive = _either(body.get("before_sensitive"), body.get("after_sensitive"))
+    return Delta(
+        name,
+        address,
+        change["type"],
+        action or "move",
+        body["before"],
+        body["after"],
+        body.get("after_unknown") or {},
+        sensitive,
+        tuple(tuple(path) for path in body.get("replace_paths", [])),
+        moved.removeprefix(f"module.{module}."),
+    )
+
+
+ACTIONS = {
+    ("create",): "create",
+    ("update",): "update",
+    ("delete",): "delete",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+    ("forget",): "forget",
+    ("create", "forget"): "replace",
+}
+
+
+def _either(one: Any, other: Any) -> dict[str, Any]:
+    """Return what is marked in one of two marks; a whole value marked wins over its parts."""
+    first, second = (each if isinstance(each, dict) else {} for each in (one, other))
+    return {
+        key: first.get(key) is True or second.get(key) is True or second.get(key, first.get(key))
+        for key in first.keys() | second.keys()
+    }
+
+
+# ------------------------------------------------------------------------------------- nobody is asked
+
+
+@contextmanager
+def offline_aws() -> Iterator[str]:
+    """Serve what stands for AWS during an offline plan, on loopback: it draws passwords and refuses all else.
+
+    A plan for an existing secret draws the password that an apply would write, although it is written only when its
+    version changes (ADR 0007).
+
+    Yields
+    ------
+    str
+        The endpoint's URL.
+    """
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Nobody)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Nobody(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Answer a call."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        target = self.headers.get("x-amz-target") or ""
+        if target == "secretsmanager.GetRandomPassword":
+            self._answer(200, {"RandomPassword": "never-written-" * 4})
+        else:
+            self._answer(403, {"__type": "AccessDeniedException", "message": "an offline plan asks nobody"})
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST
+
+    def _answer(self, status: int, document: Mapping[str, str]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/x-amz-json-1.1")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """Read a plan in Terraform's JSON form from a file.
+
+    Raises
+    ------
+    OrreryError
+        The file is missing or cut short, is no plan, or comes from a Terraform whose format is another.
+    """
+    try:
+        plan = json.loads(path.read_text())
+    except OSError as error:
+        raise OrreryError(
+            f"cannot read {path}: {error.strerror}", next_step="name a file: terraform show -json PLAN > FILE"
+        ) from error
+    except ValueError as error:
+        raise OrreryError(
+            f"{path} is no whole JSON document: {error}", next_step="write it again: terraform show -json PLAN > FILE"
+        ) from error
+    version = plan.get("format_version") if isinstance(plan, dict) else None
+    if not isinstance(version, str) or "resource_changes" not in plan:
+        raise OrreryError(
+            f"{path} is no plan of Terraform's", next_step="write it with: terraform show -json PLAN > FILE"
+        )
+    if version.partition(".")[0] != "1":
+        raise OrreryError(
+            f"{path} has the plan format {version}, and the review reads 1.x",
+            next_step="use the Terraform that Orrery uses: ./orrery terraform show -json PLAN",
+        )
+    found: dict[str, Any] = plan
+    return found
