@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list plan deploy run destroy up down reset status logs doctor module docs bench lock \
+.PHONY: help list plan review deploy run destroy up down reset status logs doctor module docs bench lock \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -9,7 +9,7 @@ DATA ?=
 SERVICE ?=
 MODULE ?=
 PYTEST_ARGS ?=
-export DATA TARGET YES VERBOSE ALL
+export DATA TARGET YES VERBOSE ALL BASE
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -21,8 +21,11 @@ help: ## this list
 
 list: ## all forty stacks
 	@$(ORRERY) list
-plan: ## STACK=… (or ALL=1): what a deployment to AWS would change, without an account
+plan: ## STACK=… (or ALL=1): what AWS would get, and a review of what that changes against the base; no account
 	@$(ORRERY) plan $(STACK)
+	@$(ORRERY) review $(STACK)
+review: ## [ALL=1] [BASE=branch]: the same for all stacks that differ from the base branch
+	@$(ORRERY) review
 deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
 	@$(ORRERY) deploy "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack

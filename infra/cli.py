@@ -149,13 +149,20 @@ def review(
 
 @app.command()
 def deploy(
-    stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
+    stack: StackArgument,
+    target: TargetOption = "local",
+    yes: YesOption = False,
+    allow_data_loss: Annotated[
+        list[str] | None, typer.Option(help="On AWS: an address whose data may be lost; once for each.")
+    ] = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Deploy a stack, prove that it works, and say what to try next."""
     from infra import catalog, targets
     from infra import deploy as life
 
-    life.deploy(catalog.built(stack), targets.check_name(target), Ui(verbose), yes=yes)
+    name, allowed = targets.check_name(target), allow_data_loss or []
+    life.deploy(catalog.built(stack), name, Ui(verbose), yes=yes, allowed=allowed)
 
 
 @app.command()

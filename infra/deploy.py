@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,18 +111,34 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
         yield Session(stack, target, terraform, local, ui)
 
 
-def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
+def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool, allowed: Sequence[str] = ()) -> None:
     """Deploy a stack: plan, show, ask where data would be lost, apply, prove that it works, say what to try.
+
+    Parameters
+    ----------
+    info : StackInfo
+        Which stack.
+    target_name : str
+        local or aws.
+    ui : Ui
+        Where to print.
+    yes : bool
+        Don't ask; on AWS it is not enough for a loss of data.
+    allowed : sequence of str
+        The addresses whose data may be lost; on AWS each one has to be named.
 
     Raises
     ------
     OrreryError
-        Something failed, a smoke check among it, or the user said no.
+        Something failed, a smoke check among it, the user said no, or data would be lost that nobody named.
     """
     with session(info, target_name, ui) as at:
         plan = at.terraform.plan()
         show_plan(plan, info, target_name, ui)
-        _confirm(plan, yes, at.target)
+        if at.target.local:
+            _confirm(plan, yes, at.target)
+        else:
+            _check_allowed(plan, allowed)
         if plan.changes:
             at.terraform.apply(plan)
         state = at.terraform.state()
@@ -232,6 +249,25 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
     _ask(f"This destroys or replaces data, in {_counted(len(losing), 'resource')}.")
+
+
+def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
+    """Refuse a plan that loses data which nobody named: a habit of saying yes must not be able to delete a table."""
+    losing = [change.address for change in plan.changes if change.loses_data]
+    unnamed = [address for address in losing if address not in allowed]
+    if unnamed:
+        options = " ".join(f"--allow-data-loss {shlex.quote(address)}" for address in unnamed[:3])
+        more = f" and {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
+        raise OrreryError(
+            f"the plan destroys or replaces data, in {_counted(len(unnamed), 'resource')}: {', '.join(unnamed[:3])}{more}",
+            next_step=f"if each of them may go, name it: {options}",
+            details="\n".join(unnamed),
+        )
+    unknown = [address for address in allowed if address not in losing]
+    if unknown:
+        raise OrreryError(
+            f"the plan loses no data at {unknown[0]}", next_step="leave out --allow-data-loss for it; nothing was changed"
+        )
 
 
 def _ask(what: str) -> None:

@@ -103,7 +103,7 @@ def base_commit(name: str = "") -> str:
     if _git("rev-parse", "--git-dir").returncode:
         raise OrreryError(
             "a review compares with a base branch, and this is no git repository",
-            next_step="clone the repository instead of unpacking it, or: make plan STACK=… (against nothing)",
+            next_step="clone the repository instead of unpacking it, or plan against nothing: ./orrery plan STACK",
         )
     for each in [name] if name else ["origin/main", "main"]:
         if _git("rev-parse", "--verify", "--quiet", f"{each}^{{commit}}").returncode == 0:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -458,3 +459,36 @@ def test_a_full_disk_is_one_line_wherever_it_shows(
     monkeypatch.setattr(deploy.Terraform, "write", full)
     with pytest.raises(OrreryError, match="cannot write to .*: No space left on device"):
         deploy.deploy(info, "local", Ui(), yes=True)
+
+
+def losing(*addresses: str) -> Plan:
+    changes = [Change(address, "aws_s3_bucket", "delete") for address in addresses]
+    return Plan(Path("saved.tfplan"), (*changes, Change("module.a.aws_iam_role.this", "aws_iam_role", "delete")))
+
+
+def test_on_aws_each_loss_of_data_has_to_be_named() -> None:
+    plan = losing("module.a.aws_s3_bucket.this", "module.b.aws_s3_bucket.this")
+    with pytest.raises(OrreryError, match="in 1 resource: module.b") as caught:
+        deploy._check_allowed(plan, ["module.a.aws_s3_bucket.this"])
+    assert "--allow-data-loss module.b.aws_s3_bucket.this" in caught.value.next_step
+    deploy._check_allowed(plan, ["module.a.aws_s3_bucket.this", "module.b.aws_s3_bucket.this"])
+
+
+def test_a_name_that_loses_nothing_is_a_mistake() -> None:
+    with pytest.raises(OrreryError, match="loses no data at module.x"):
+        deploy._check_allowed(losing(), ["module.x.aws_s3_bucket.this"])
+
+
+def test_a_plan_that_loses_nothing_needs_no_word() -> None:
+    deploy._check_allowed(losing(), [])
+
+
+def test_saying_yes_is_not_enough_on_aws(monkeypatch: pytest.MonkeyPatch, info: StackInfo) -> None:
+    applied: list[Plan] = []
+    plan = losing("module.a.aws_s3_bucket.this")
+    terraform = SimpleNamespace(plan=lambda: plan, apply=applied.append)
+    at = SimpleNamespace(target=targets.Target("aws", "123456789012"), terraform=terraform)
+    monkeypatch.setattr(deploy, "session", lambda *_: nullcontext(at))
+    with pytest.raises(OrreryError, match="destroys or replaces data"):
+        deploy.deploy(info, "aws", Ui(), yes=True)
+    assert applied == []
