@@ -1,13 +1,14 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list plan deploy run destroy up down reset status logs doctor module docs bench lock \
+.PHONY: help list graph plan deploy run destroy up down reset status logs doctor module docs bench lock \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 SERVICE ?=
 MODULE ?=
+OUTPUT ?=
 PYTEST_ARGS ?=
 export DATA TARGET YES VERBOSE ALL
 
@@ -21,6 +22,8 @@ help: ## this list
 
 list: ## all forty stacks
 	@$(ORRERY) list
+graph: ## STACK=… [OUTPUT=file]: draw the architecture of a stack as SVG
+	@$(ORRERY) graph "$(STACK)" $(if $(OUTPUT),--output "$(OUTPUT)")
 plan: ## STACK=… (or ALL=1): what a deployment to AWS would change, without an account
 	@$(ORRERY) plan $(STACK)
 deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
