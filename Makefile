@@ -1,13 +1,14 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list plan review deploy run destroy up down reset status logs doctor module docs bench lock \
+.PHONY: help list graph plan review deploy run destroy up down reset status logs doctor module docs bench lock \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 SERVICE ?=
 MODULE ?=
+OUTPUT ?=
 PYTEST_ARGS ?=
 export DATA TARGET YES VERBOSE ALL BASE
 

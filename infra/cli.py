@@ -88,6 +88,24 @@ def synth(stack: StackArgument, target: Annotated[str, typer.Option(help="offlin
 
 
 @app.command()
+def graph(
+    stack: StackArgument,
+    output: Annotated[str, typer.Option(help="A file; - prints it. The stack's own picture unless given.")] = "",
+) -> None:
+    """Draw the architecture of a stack as SVG, from what Terraform gets."""
+    from infra import catalog
+    from infra import graph as pictures
+
+    info = catalog.built(stack)
+    if output == "-":
+        print(pictures.draw(info), end="")
+        return
+    file = Path(output).expanduser().resolve() if output else info.path / pictures.FILE
+    pictures.write(info, file)
+    Ui().say(f"written: {file}")
+
+
+@app.command()
 def plan(
     stack: Annotated[str, typer.Argument(help="A stack; with --all none.")] = "",
     every: Annotated[bool, typer.Option("--all", envvar="ALL", help="All built stacks in one run.")] = False,
@@ -334,7 +352,7 @@ def terraform(context: typer.Context) -> None:
 
 @app.command()
 def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
-    """Write the generated parts of the documentation: the table of forty, the modules' interfaces."""
+    """Write the generated parts of the documentation: the table of forty, interfaces of modules, pictures of stacks."""
     from infra import docs as generated
     from infra.paths import ROOT
 

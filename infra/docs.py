@@ -1,4 +1,4 @@
-"""Keeps the generated parts of the documentation true: text between ``BEGIN`` and ``END`` markers."""
+"""Keeps the generated parts of the documentation true: text between ``BEGIN`` and ``END`` markers, and pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import catalog, modules
+from infra import catalog, graph, modules
 from infra.errors import OrreryError
 from infra.paths import MODULES, ROOT
 
@@ -25,6 +25,17 @@ def replace_between(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content.strip()}\n{found[2]}", text)
 
 
+def merged(text: str, marker: str, content: str) -> str:
+    """Return a file's text with its generated part; without a marker that is the whole file.
+
+    Raises
+    ------
+    ValueError
+        The markers are not there exactly once.
+    """
+    return replace_between(text, marker, content) if marker else content
+
+
 def write_section(file: Path, name: str, content: str) -> None:
     """Write a benchmark's part of a page: between its markers, which are appended where they are missing."""
     text = file.read_text() if file.exists() else "# Benchmarks\n\nFigures are written by the scripts named here.\n"
@@ -34,10 +45,14 @@ def write_section(file: Path, name: str, content: str) -> None:
 
 
 def generated() -> list[tuple[Path, str, Callable[[], str]]]:
-    """Return each generated part: its file, its marker, and what writes it."""
+    """Return each generated part: its file, its marker (none for a whole file), and what writes it."""
     parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]
     for name in modules.names():
         parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
+    for info in catalog.load().values():
+        if info.built:
+            parts.append((info.path / graph.FILE, "", lambda i=info: graph.draw(i)))  # type: ignore[misc]  # as above
+            parts.append((info.path / "README.md", "picture", lambda i=info: graph.as_markdown(i)))  # type: ignore[misc]
     return parts
 
 
@@ -56,9 +71,9 @@ def update(*, write: bool) -> list[Path]:
     """
     stale: list[Path] = []
     for file, marker, produce in generated():
-        text = file.read_text()
+        text = file.read_text() if marker or file.exists() else ""
         try:
-            wanted = replace_between(text, marker, produce())
+            wanted = merged(text, marker, produce())
         except ValueError as error:
             raise OrreryError(f"{file.relative_to(ROOT)}: {error}", next_step="put the markers back") from error
         if wanted != text:

@@ -77,6 +77,8 @@ class Interface:
         The Terraform provider it is written for.
     aliases : tuple of str
         The provider aliases that it must be handed, such as ``a`` for ``aws.a``.
+    picture : mapping
+        How it is drawn; see `infra.graph.model.Drawing`.
     variables, outputs : dict
         By name, in alphabetical order.
     """
@@ -89,6 +91,7 @@ class Interface:
     local_without: Mapping[str, str]
     provider: str
     aliases: tuple[str, ...]
+    picture: Mapping[str, Any]
     variables: Mapping[str, Variable]
     outputs: Mapping[str, Output]
 
@@ -124,6 +127,7 @@ def load(name: str) -> Interface:
         local_without=facts.get("local_without", {}),
         provider=facts.get("provider", "aws"),
         aliases=tuple(re.findall(r"\w+\.(\w+)", (_ALIASES.search(versions) or [""])[0])),
+        picture=facts.get("picture", {}),
         variables={key: _variable(key, body) for key, body in sorted(parsed["variable"].items())},
         outputs={
             key: Output(key, body.get("description", ""), bool(body.get("sensitive")))

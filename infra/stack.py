@@ -96,13 +96,16 @@ class Stack:
         Where the stack goes.
     folder : Path
         Where the synthesised files will lie; module sources are written relative to it.
+    packages : bool
+        False builds no zips of functions: for those who only look at the configuration.
     """
 
     regions: ClassVar[tuple[str, ...]] = ("us-east-1",)
     """The regions that the stack uses; the first is the home region, where everything goes by default."""
 
-    def __init__(self, info: StackInfo, target: Target, folder: Path) -> None:
+    def __init__(self, info: StackInfo, target: Target, folder: Path, *, packages: bool = True) -> None:
         self.info, self.target = info, target
+        self._packages = packages
         self.skipped: list[str] = []
         self.stand_ins: dict[str, str] = {}
         self._folder = folder
@@ -228,6 +231,8 @@ class Stack:
             Python packages to put beside the handler, relative to the repository's root (``jobs``) or to the
             stack's ``src/`` folder (``meteor``).
         """
+        if not self._packages:
+            return Package(f"{name}.zip", "", f"python{self.target.python}", 0)
         folders = []
         for source in sources:
             within = self.info.path / "src" / source
@@ -402,7 +407,7 @@ def broken(info: StackInfo, error: Exception) -> OrreryError:
     )
 
 
-def create(info: StackInfo, target: Target, folder: Path) -> tuple[Stack, dict[str, Any]]:
+def create(info: StackInfo, target: Target, folder: Path, *, packages: bool = True) -> tuple[Stack, dict[str, Any]]:
     """Load, build and synthesise a stack.
 
     Parameters
@@ -413,6 +418,8 @@ def create(info: StackInfo, target: Target, folder: Path) -> tuple[Stack, dict[s
         Where it goes.
     folder : Path
         Where its configuration will lie.
+    packages : bool
+        False builds no zips of functions: the configuration can then be looked at, not deployed.
 
     Returns
     -------
@@ -429,7 +436,7 @@ def create(info: StackInfo, target: Target, folder: Path) -> tuple[Stack, dict[s
     kind = load_class(info)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        stack = kind(info, target, folder)
+        stack = kind(info, target, folder, packages=packages)
         return stack, stack.synthesise()
     except OrreryError:
         raise

@@ -50,7 +50,7 @@ def test_variables_and_outputs_stand_in_their_files(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_module_toml_says_what_runs_locally(name: str) -> None:
     facts = tomllib.loads((MODULES / name / "module.toml").read_text())
-    assert set(facts) <= {"local", "local_without", "provider", "service", "summary"}
+    assert set(facts) <= {"local", "local_without", "picture", "provider", "service", "summary"}
     assert facts["local"] in ("deploy", "stand-in", "cloud-only")
     assert re.fullmatch(r"[A-Z].{19,139}\.", facts["summary"]), "summary: one sentence of 20 to 140 characters"
     assert set(facts.get("local_without", {})) <= set(modules.load(name).variables)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import docs, modules
+from infra import catalog, docs, graph, modules
 from infra.errors import OrreryError
 from infra.paths import MODULES, ROOT
 
@@ -15,7 +15,7 @@ def _stale(file: Path) -> bool:
     for each, marker, produce in docs.generated():
         if each == file:
             text = file.read_text()
-            return docs.replace_between(text, marker, produce()) != text
+            return docs.merged(text, marker, produce()) != text
     raise AssertionError(f"{file} has no generated part")
 
 
@@ -26,6 +26,25 @@ def test_the_readmes_table_of_forty_is_up_to_date() -> None:
 @pytest.mark.parametrize("name", modules.names())
 def test_a_modules_interface_tables_are_up_to_date(name: str) -> None:
     assert not _stale(MODULES / name / "README.md"), "run: make docs"
+
+
+@pytest.mark.parametrize("name", [info.id for info in catalog.load().values() if info.built])
+def test_a_stacks_picture_is_up_to_date_and_its_readme_shows_it(name: str) -> None:
+    folder = catalog.built(name).path
+    assert not _stale(folder / graph.FILE), "run: make docs"
+    assert not _stale(folder / "README.md"), "run: make docs"
+    assert f"]({graph.FILE})" in (folder / "README.md").read_text()
+
+
+def test_a_changed_stack_makes_its_picture_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "architecture.svg"
+    drawn = graph.draw(catalog.built("01_meteor"))
+    monkeypatch.setattr(docs, "generated", lambda: [(file, "", lambda: drawn)])
+    assert docs.update(write=False) == [file] and not file.exists()
+    assert docs.update(write=True) == [file] and file.read_text() == drawn
+    assert docs.update(write=False) == []
+    file.write_text(drawn.replace("missed", "lost"))
+    assert docs.update(write=False) == [file]
 
 
 @pytest.fixture
