@@ -236,6 +236,10 @@ def test_what_aws_charges_nothing_for_is_only_numbered() -> None:
             new("aws_db_instance", engine="mysql", instance_class="db.t4g.micro", storage_type="gp3"),
             "the price table has no instance with these settings",
         ),
+        (
+            new("aws_cloudwatch_metric_alarm", metric_query=[{"expression": "SEARCH('x')", "metric": []}]),
+            "the price table has no alarm with these settings",
+        ),
         (new("aws_route53_health_check", type="CALCULATED"), "the price table has no check with these settings"),
         (new("aws_cloudwatch_metric_alarm", "eu-west-1", period=10), "no price for the alarm in eu-west-1"),
     ],
