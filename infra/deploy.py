@@ -259,14 +259,16 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         options = " ".join(f"--allow-data-loss {shlex.quote(address)}" for address in unnamed[:3])
         more = f" and {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
         raise OrreryError(
-            f"the plan destroys or replaces data, in {_counted(len(unnamed), 'resource')}: {', '.join(unnamed[:3])}{more}",
+            f"the plan destroys or replaces data, in {_counted(len(unnamed), 'resource')}: "
+            f"{', '.join(unnamed[:3])}{more}",
             next_step=f"if each of them may go, name it: {options}",
             details="\n".join(unnamed),
         )
     unknown = [address for address in allowed if address not in losing]
     if unknown:
         raise OrreryError(
-            f"the plan loses no data at {unknown[0]}", next_step="leave out --allow-data-loss for it; nothing was changed"
+            f"the plan loses no data at {unknown[0]}",
+            next_step="leave out --allow-data-loss for it; nothing was changed",
         )
 
 

@@ -49,11 +49,41 @@ def generated() -> list[tuple[Path, str, Callable[[], str]]]:
     parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]
     for name in modules.names():
         parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
+    parts.append((ROOT / "docs" / "review.md", "rules", rules_of_reviews))
+    parts.append((ROOT / "docs" / "review.md", "holders", holders_of_data))
+    parts.append((ROOT / "docs" / "review.schema.json", "", schema_of_reviews))
     for info in catalog.load().values():
         if info.built:
             parts.append((info.path / graph.FILE, "", lambda i=info: graph.draw(i)))  # type: ignore[misc]  # as above
             parts.append((info.path / "README.md", "picture", lambda i=info: graph.as_markdown(i)))  # type: ignore[misc]
     return parts
+
+
+def rules_of_reviews() -> str:
+    """Return the table of the rules by which a review judges."""
+    from infra.review.model import LEVELS, RULES
+
+    ordered = sorted(RULES.items(), key=lambda each: -LEVELS.index(each[1][0]))
+    rows = [f"| {level} | `{name}` | {meaning} |" for name, (level, meaning) in ordered]
+    return "\n".join(["| risk | rule | it is met when |", "|---|---|---|", *rows])
+
+
+def holders_of_data() -> str:
+    """Return the table of what holds data, and what can protect it."""
+    from infra.review.holders import PROTECTIONS
+    from infra.terraform import DATA_HOLDERS
+
+    rows = [f"| `{kind}` | {', '.join(PROTECTIONS.get(kind, {})) or 'nothing'} |" for kind in sorted(DATA_HOLDERS)]
+    return "\n".join(["| resource type | what can protect it |", "|---|---|", *rows])
+
+
+def schema_of_reviews() -> str:
+    """Return the JSON Schema of reviews."""
+    import json
+
+    from infra.review.document import schema
+
+    return json.dumps(schema(), indent=1) + "\n"
 
 
 def update(*, write: bool) -> list[Path]:

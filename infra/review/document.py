@@ -6,6 +6,8 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any, get_args, get_origin, get_type_hints
 
 from infra.review.model import SCHEMA_VERSION, Review
@@ -13,7 +15,8 @@ from infra.review.model import SCHEMA_VERSION, Review
 
 def render(review: Review) -> str:
     """Write the whole review; nothing is left out."""
-    return json.dumps(asdict(review), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    # Money is written as text, so that no reader makes a rounded binary number of it.
+    return json.dumps(asdict(review), indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
 
 
 def schema() -> dict[str, Any]:
@@ -32,7 +35,7 @@ def schema() -> dict[str, Any]:
 
 
 def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    plain = {str: "string", int: "integer", bool: "boolean"}
+    plain = {str: "string", int: "integer", bool: "boolean", Decimal: "string", date: "string"}
     if kind in plain:
         return {"type": plain[kind]}
     if is_dataclass(kind):

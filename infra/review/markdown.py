@@ -178,9 +178,31 @@ def _change(change: Change) -> list[str]:
     return lines
 
 
+def _cost(review: Review, most: int) -> list[str]:
+    cost, entries = review.cost, []
+    for line in cost.lines:
+        entries.append(
+            f"- {_code(line.address)}: {line.before} → {line.after} ({'; '.join(line.working)}). {line.assumption}"
+        )
+    entries += [
+        f"- {each.change} by use: {each.type} in {each.region}, {each.price}, × {len(each.addresses)}"
+        for each in cost.by_use
+        if each.change != "stays"
+    ]
+    entries += [
+        f"- **unknown**: {each.type} in {each.region} ({_counted(each.count, 'resource')}): {each.reason}"
+        for each in cost.unknown
+    ]
+    sign = "+" if cost.delta >= 0 else "−"
+    title = f"Cost: {sign}{abs(cost.delta)} USD a month, an estimate without what follows use"
+    if cost.unknown:
+        title += f", without {_counted(sum(each.count for each in cost.unknown), 'resource')} of unknown price"
+    return _listed(title, entries, most, folded=len(entries) > 8)
+
+
 def _tags(review: Review, most: int) -> list[str]:
     return _listed("Default tags", [f"- {line}" for line in review.tags], most)
 
 
-SECTIONS: tuple[Section, ...] = (_reasons, _failed, _losses, _blast, _changes, _access, _tags)
+SECTIONS: tuple[Section, ...] = (_reasons, _failed, _losses, _blast, _changes, _access, _cost, _tags)
 """In the order of the page."""

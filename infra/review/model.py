@@ -6,15 +6,18 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.review.access import AccessChange, access_changes
 from infra.review.blast import Blast, blast
+from infra.review.cost import Estimate, Priced, estimate
 from infra.review.holders import Loss, Neighbours, losses
 from infra.review.planning import Comparison, Delta
+from infra.review.synthetic import regions_of
 from infra.review.trees import module_of
 from infra.scan import without_indexes
 
+T = TypeVar("T")
 SCHEMA_VERSION = "1.0"
 LEVELS = ("none", "low", "medium", "high")
 NOISE = ("tags", "tags_all")
@@ -100,7 +103,7 @@ class Review:
         Why, the worst first.
     counts : mapping
         Changes by action.
-    losses, access, changes, blast
+    losses, access, changes, blast, cost
         The sections.
     tags : tuple of str
         Default tags of stacks that change.
@@ -119,6 +122,7 @@ class Review:
     blast: Blast
     changes: tuple[Change, ...]
     access: tuple[AccessChange, ...]
+    cost: Estimate
     tags: tuple[str, ...] = field(default=())
 
 
@@ -160,8 +164,20 @@ def build(comparison: Comparison, base: str, head: str, stacks: Sequence[str], t
             for each in deltas
         ),
         access,
+        estimate(priced(deltas, comparison, stacks)),
         tuple(tags),
     )
+
+
+def priced(deltas: Sequence[Delta], comparison: Comparison, stacks: Sequence[str]) -> Iterator[Priced]:
+    """Yield what changes with its region, for the estimate; what only moves or is forgotten costs what it did."""
+    regions: dict[tuple[str, str], str] = {}
+    for plan in (comparison.base_plan, comparison.head_plan):
+        regions |= within_stacks(regions_of(plan["configuration"]), stacks)
+    for each in deltas:
+        if each.action not in ("move", "forget"):
+            region = regions.get((each.stack, without_indexes(each.address)), "us-east-1")
+            yield Priced(f"{each.stack} {each.address}", each.type, region, each.before, each.after)
 
 
 # ------------------------------------------------------------------------------------------------ verdict
@@ -260,9 +276,7 @@ def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _resources(child)
 
 
-def within_stacks(
-    by_address: Mapping[str, Mapping[str, Any]], stacks: Sequence[str]
-) -> dict[tuple[str, str], Mapping[str, Any]]:
+def within_stacks(by_address: Mapping[str, T], stacks: Sequence[str]) -> dict[tuple[str, str], T]:
     """Return what is known by address in the merged root by stack and address within it."""
     names = {module_of(name): name for name in stacks}
     found = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.server
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ from infra.review.synthetic import Synthetic, Types, as_text, attribute_types
 from infra.review.trees import Tree, module_of
 from infra.terraform import Terraform, write_configuration
 
+SETTLED = 1
+"""The version of what is kept of a settled base; count it up when the way of settling changes."""
 ROUNDS = 5
 """How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""
 
@@ -160,31 +162,95 @@ class _NotPlanned(Exception):
 
 
 def _base(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> tuple[dict[str, Any], Synthetic, Types]:
-    """Return the base's settled plan and the synthetic state that it settled on, kept from one review to the next."""
+    """Return the base's settled plan and the synthetic state that it settled on.
+
+    What a stack settles on follows from its configuration and its modules alone, so it is kept under their fingerprint:
+    the next review, against this base or another one, settles only the stacks that differ.
+    """
     present = [name for name in stacks if name in tree.stacks]
-    terraform = _root(tree, present, endpoint, ui)
+    missing = [name for name in present if not _kept(tree, name).exists()]
+    types = _settle(tree, missing, endpoint, ui) if missing or not _types_file().exists() else _read_types()
+    parts = [json.loads(_kept(tree, name).read_text()) for name in present]
+    resources = {address: body for part in parts for address, body in part["resources"].items()}
+    unsettled = tuple(address for part in parts for address in part["unsettled"])
+    return _composed([part["plan"] for part in parts]), Synthetic(resources, unsettled), types
+
+
+def _kept(tree: Tree, name: str) -> Path:
+    version = f"{SETTLED}-{stack.PROVIDERS['aws']['version']}"
+    return CACHE / "review" / version / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
+
+
+def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
+    """Plan stacks of the base against their own synthetic state until nothing is left to do; keep each one's part."""
+    terraform = _root(tree, stacks, endpoint, ui)
     types = _types(terraform)
-    key = hashlib.sha256(json.dumps([tree.stacks[name].fingerprint for name in present]).encode()).hexdigest()[:16]
-    kept = tree.folder / f"settled-{key}.json"
-    if kept.exists():
-        data = json.loads(kept.read_text())
-        return data["plan"], Synthetic(data["resources"], tuple(data["unsettled"])), types
+    if not stacks:
+        return types
     synthetic, plan = Synthetic(), dict(EMPTY_PLAN)
-    if present:
-        with ui.step("settling the base"):
-            for _ in range(ROUNDS):
-                _write_state(terraform, synthetic, types)
-                made = _planned(terraform, stacks)
-                if not made.changes and synthetic.resources:
-                    break
-                plan = terraform.show(made)
-                synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
-            synthetic.unsettled = tuple(sorted(change.address for change in made.changes))
-    document = {"plan": plan, "resources": synthetic.resources, "unsettled": synthetic.unsettled}
-    temporary = kept.with_suffix(".tmp")
+    with ui.step("settling the base"):
+        for _ in range(ROUNDS):
+            _write_state(terraform, synthetic, types)
+            made = _planned(terraform, stacks)
+            if not made.changes and synthetic.resources:
+                break
+            plan = terraform.show(made)
+            synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
+    unsettled = sorted(change.address for change in made.changes)
+    for name in stacks:
+        own = f"module.{module_of(name)}."
+        document = {
+            "plan": part_of(plan, module_of(name)),
+            "resources": {key: body for key, body in synthetic.resources.items() if key.startswith(own)},
+            "unsettled": [address for address in unsettled if address.startswith(own)],
+        }
+        _write_json(_kept(tree, name), document)
+    return types
+
+
+def part_of(plan: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """Return what a merged plan says of one module of its root."""
+    own, configuration = f"module.{module}", plan["configuration"]
+    calls = configuration["root_module"].get("module_calls", {})
+    children = plan.get("planned_values", {}).get("root_module", {}).get("child_modules", [])
+    return {
+        "format_version": plan["format_version"],
+        "configuration": {
+            "provider_config": configuration.get("provider_config", {}),
+            "root_module": {"module_calls": {module: calls[module]} if module in calls else {}},
+        },
+        "planned_values": {"root_module": {"child_modules": [each for each in children if each["address"] == own]}},
+        "resource_changes": [
+            each for each in plan.get("resource_changes", []) if each["address"].startswith(f"{own}.")
+        ],
+    }
+
+
+def _composed(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the parts of several modules together again."""
+    providers: dict[str, Any] = {}
+    calls: dict[str, Any] = {}
+    children: list[Any] = []
+    changes: list[Any] = []
+    for part in parts:
+        providers |= part["configuration"]["provider_config"]
+        calls |= part["configuration"]["root_module"]["module_calls"]
+        children += part["planned_values"]["root_module"]["child_modules"]
+        changes += part["resource_changes"]
+    return {
+        "format_version": EMPTY_PLAN["format_version"],
+        "configuration": {"provider_config": providers, "root_module": {"module_calls": calls}},
+        "planned_values": {"root_module": {"child_modules": children}},
+        "resource_changes": changes,
+    }
+
+
+def _write_json(file: Path, document: Any) -> None:
+    """Write a file that another review may read at the same time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
     temporary.write_text(json.dumps(document, sort_keys=True))
-    temporary.replace(kept)
-    return plan, synthetic, types
+    temporary.replace(file)
 
 
 EMPTY_PLAN: Mapping[str, Any] = {
@@ -223,13 +289,17 @@ def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform
 
 def _types(terraform: Terraform) -> Types:
     """Return the attribute types of all resource types, kept per version of the provider."""
-    kept = CACHE / "review" / f"types-{stack.PROVIDERS['aws']['version']}.json"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_suffix(".tmp")
-        temporary.write_text(json.dumps(attribute_types(terraform.schemas()), sort_keys=True))
-        temporary.replace(kept)
-    return {name: (version, kinds) for name, (version, kinds) in json.loads(kept.read_text()).items()}
+    if not _types_file().exists():
+        _write_json(_types_file(), attribute_types(terraform.schemas()))
+    return _read_types()
+
+
+def _types_file() -> Path:
+    return CACHE / "review" / f"types-{SETTLED}-{stack.PROVIDERS['aws']['version']}.json"
+
+
+def _read_types() -> Types:
+    return {name: (version, kinds) for name, (version, kinds) in json.loads(_types_file().read_text()).items()}
 
 
 def _write_state(terraform: Terraform, synthetic: Synthetic, types: Types) -> None:

@@ -81,7 +81,7 @@ class Synthetic:
         account : str
             The account id that ARNs carry.
         """
-        regions, found = _regions(plan["configuration"]), {}
+        regions, found = regions_of(plan["configuration"]), {}
         for change in plan["resource_changes"]:
             if change["mode"] != "managed" or change["change"]["after"] is None:
                 continue
@@ -228,7 +228,7 @@ def _pretended(change: Mapping[str, Any], name: str, kind: str, facts: Mapping[s
     )
 
 
-def _regions(configuration: Mapping[str, Any]) -> dict[Address, str]:
+def regions_of(configuration: Mapping[str, Any]) -> dict[Address, str]:
     """Return each resource's region by its address without indexes, as far as the providers say it in plain text."""
     regions = {
         key: block.get("expressions", {}).get("region", {}).get("constant_value")
