@@ -76,6 +76,7 @@ bench: ## measure the budgets and write docs/benchmarks.md
 	@$(ORRERY) env engine >/dev/null
 	"$$($(ORRERY) env bench)" -P scripts/bench_meteor.py
 	.venv/bin/python -P scripts/bench_loop.py
+	.venv/bin/python -P scripts/bench_review.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay
