@@ -9,8 +9,10 @@ DATA ?=
 SERVICE ?=
 MODULE ?=
 OUTPUT ?=
+SARIF ?=
+JUNIT ?=
 PYTEST_ARGS ?=
-export DATA TARGET YES VERBOSE ALL BASE
+export DATA TARGET YES VERBOSE ALL BASE SARIF JUNIT
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -59,23 +61,26 @@ test-modules: ## the Terraform modules: validations, examples, inventories
 test-e2e: ## stacks and services on a local cloud of their own
 	@$(ORRERY) env local >/dev/null
 	$(TEST) -m e2e $(PYTEST_ARGS)
-scan: ## checkov over modules, synthesised stacks and plans
+scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
 lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/ruff check .
 	$(LINT)/ruff format --check .
 	$(LINT)/mypy
 	$(ORRERY) terraform fmt -check -recursive modules
+	$(ORRERY) terraform fmt -check -recursive infra/policies
 	$(LINT)/shellcheck orrery .ci/run
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
 	$(LINT)/ruff check --fix .
 	$(LINT)/ruff format .
 	$(ORRERY) terraform fmt -recursive modules
+	$(ORRERY) terraform fmt -recursive infra/policies
 bench: ## measure the budgets and write docs/benchmarks.md
 	@$(ORRERY) env engine >/dev/null
 	"$$($(ORRERY) env bench)" -P scripts/bench_meteor.py
 	.venv/bin/python -P scripts/bench_loop.py
+	.venv/bin/python -P scripts/bench_review.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

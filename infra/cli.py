@@ -322,12 +322,15 @@ def bootstrap(region: Annotated[str, typer.Option(help="Home region of the stack
 @app.command()
 def scan(
     path: Annotated[str, typer.Option(help="A folder of Terraform files instead of modules and stacks.")] = "",
+    sarif: Annotated[str, typer.Option(envvar="SARIF", help="Write a SARIF file, for code scanning.")] = "",
+    junit: Annotated[str, typer.Option(envvar="JUNIT", help="Write a JUnit XML file, for test reports.")] = "",
     verbose: VerboseOption = False,
 ) -> None:
-    """Run checkov over the modules and over the plans of all stacks."""
+    """Check the modules and the plans of all stacks: checkov's policies and the project's own."""
     from infra import scan as policies
 
-    policies.scan(Ui(verbose), Path(path).resolve() if path else None)
+    folder, *files = (Path(each).resolve() if each else None for each in (path, sarif, junit))
+    policies.scan(Ui(verbose), folder, sarif=files[0], junit=files[1])
 
 
 @app.command()
@@ -374,7 +377,7 @@ def env(name: Annotated[str, typer.Argument(help="A lock file in requirements/, 
 def main() -> None:
     """Run the command line; turn every failure into one line, a next step and an exit code."""
     verbose = "--verbose" in sys.argv or "-v" in sys.argv or os.environ.get("VERBOSE", "") not in ("", "0")
-    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE"):
+    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE", "SARIF", "JUNIT"):
         if os.environ.get(name) == "":
             del os.environ[name]  # make passes unset variables as empty ones
     try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import catalog, graph, modules
+from infra import catalog, graph, modules, policies
 from infra.errors import OrreryError
 from infra.paths import MODULES, ROOT
 
@@ -46,7 +46,10 @@ def write_section(file: Path, name: str, content: str) -> None:
 
 def generated() -> list[tuple[Path, str, Callable[[], str]]]:
     """Return each generated part: its file, its marker (none for a whole file), and what writes it."""
-    parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]
+    parts: list[tuple[Path, str, Callable[[], str]]] = [
+        (ROOT / "README.md", "stacks", catalog.as_markdown),
+        (ROOT / "docs" / "policies.md", "policies", policies.as_markdown),
+    ]
     for name in modules.names():
         parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
     parts.append((ROOT / "docs" / "review.md", "rules", rules_of_reviews))

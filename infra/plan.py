@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,9 @@ from infra.catalog import StackInfo
 from infra.output import Ui
 from infra.paths import STATE
 from infra.terraform import Change, Plan, Terraform, write_configuration
+
+MERGED = STATE / "stacks" / "_merged"
+"""Where the merged root lies."""
 
 
 def plan_stack(info: StackInfo, target_name: str, ui: Ui) -> Plan:
@@ -66,7 +70,7 @@ def merged_plan(ui: Ui) -> dict[str, Any]:
 def _plan_merged(ui: Ui, copies: int = 1) -> tuple[Terraform, Plan, dict[str, str]]:
     """Synthesise all stacks into one root and plan it; return also each module's stack id."""
     infos = [info for info in catalog.load().values() if info.built]
-    root = STATE / "stacks" / "_merged"
+    root = MERGED
     root.mkdir(parents=True, exist_ok=True)
     with deploy.lock(root, "the merged plan"):
         configurations = {
@@ -82,8 +86,13 @@ def _plan_merged(ui: Ui, copies: int = 1) -> tuple[Terraform, Plan, dict[str, st
 
 
 def module_name(info: StackInfo) -> str:
-    """Return a stack's module name in the merged root; Terraform wants a letter in front and no hyphens there."""
-    return f"stack_{info.slug.replace('-', '_')}"
+    """Return a stack's module name in the merged root."""
+    return module_of(info.id)
+
+
+def module_of(stack_id: str) -> str:
+    """Return the module name that belongs to a stack's id; Terraform wants a letter in front and no hyphens there."""
+    return f"stack_{re.sub('[^a-z0-9]+', '_', stack_id.lower())}"
 
 
 def _copy(module: str, number: int) -> str:
@@ -104,19 +113,23 @@ def merged_root(configurations: dict[str, dict[str, Any]], copies: int = 1) -> d
     """Return the root that holds one module per stack and each region's provider once.
 
     The tags of a stack are set on its own provider and so are missing here: one provider process per stack would
-    cost what the merged root saves.
+    cost what the merged root saves. They ride along as a variable, so that whoever reads the plan has them
+    (`infra.enrich`).
     """
     provider = targets.offline()
     regions: dict[str, None] = {}
     blocks: dict[str, Any] = {}
+    tags: dict[str, dict[str, str]] = {}
     for module, configuration in configurations.items():
         mapping: dict[str, str] = {}
+        own_tags = configuration["provider"]["aws"][0]["default_tags"][0]["tags"]
         for each in configuration["provider"]["aws"]:
             regions.setdefault(each["region"])
             name = f"aws.{each['region'].replace('-', '_')}"
             mapping[f"aws.{each['alias']}" if "alias" in each else "aws"] = name
         for number in range(copies):
             blocks[_copy(module, number)] = {"source": f".{os.sep}{module}", "providers": mapping}
+            tags[_copy(module, number)] = own_tags
     return {
         "module": blocks,
         "provider": {
@@ -127,4 +140,5 @@ def merged_root(configurations: dict[str, dict[str, Any]], copies: int = 1) -> d
             "required_providers": {"aws": stack.PROVIDERS["aws"]},
             "required_version": stack.TERRAFORM_VERSION,
         },
+        "variable": {"stack_tags": {"description": "The tags of each stack.", "default": tags}},
     }

@@ -1,33 +1,106 @@
-"""Policy checks by checkov: over the modules as written, and over the plan of every stack.
+"""Policy checks by checkov and by the project's own policies: over the modules as written, and over plans.
 
 The modules show the line of a mistake; the plan shows what a stack makes of them. The plan is the merged root of
-all stacks, for AWS, offline. Two things are done to it, so that its findings are true ones:
+all stacks, for AWS, offline, with what policies need to know beside it (`infra.enrich`). All runs share one process.
 
-- A value that is set, but known only after the apply (the ARN of a key in the same plan), counts as set.
-- A skip that stands in a module beside its resource, with its reason, counts for that resource in the plan too. What
-  a stack decides against a check's advice stands in its ``stack.toml`` under ``[[accepted]]``, with the reason.
+A skip that stands in a module beside its resource, with its reason, counts for that resource in the plan too. What a
+stack decides against a check's advice stands in its ``stack.toml`` under ``[[accepted]]``, with the reason.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import cache
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from infra import catalog, envs
+from infra import envs, reports
+from infra.enrich import Configuration, Source, enrich, without_indexes
 from infra.errors import OrreryError
 from infra.output import Ui
-from infra.paths import MODULES, ROOT, STATE
-from infra.plan import merged_plan, module_name
+from infra.paths import MODULES, ROOT
+from infra.plan import MERGED, merged_plan, module_of
+from infra.policies import SETTINGS
+
+Accepted = Mapping[tuple[str, str], str]
 
 
-def scan(ui: Ui, folder: Path | None = None) -> None:
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One check's answer about one resource.
+
+    Parameters
+    ----------
+    check_id, title : str
+        Such as ``ORR_6`` and what it wants.
+    severity : str
+        low, medium, high or critical; empty for checkov's own checks, which have none.
+    address : str
+        Of the resource: in the plan, or within its module.
+    file : str
+        Where it is written, relative to the checkout.
+    line : int
+        Where its block begins; 0 where that isn't known.
+    guideline : str
+        Where a reader finds more; may be empty.
+    last_line : int
+        Where its block ends.
+    state : {"failed", "passed", "skipped"}
+        What was found.
+    suppressed : {"", "inSource", "external"}
+        Where a skip stands: in the ``.tf`` file, or in the ``stack.toml``.
+    reason : str
+        Why it is skipped.
+    """
+
+    check_id: str
+    title: str
+    severity: str
+    address: str
+    file: str
+    line: int
+    guideline: str
+    last_line: int = 0
+    state: Literal["failed", "passed", "skipped"] = "failed"
+    suppressed: Literal["", "inSource", "external"] = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan to judge.
+
+    Parameters
+    ----------
+    plan : dict
+        A merged root's plan in Terraform's JSON form.
+    folder : Path
+        Where it was planned; the sources of its modules are relative to that.
+    checkout : Path
+        The checkout whose files it was made of: this one, or that of a base branch.
+    """
+
+    plan: dict[str, Any]
+    folder: Path = MERGED
+    checkout: Path = ROOT
+
+
+@dataclass(frozen=True)
+class Result:
+    """All answers of one run, sorted."""
+
+    framework: str
+    passed: tuple[Finding, ...] = ()
+    failed: tuple[Finding, ...] = ()
+    skipped: tuple[Finding, ...] = ()
+
+
+def scan(ui: Ui, folder: Path | None = None, *, sarif: Path | None = None, junit: Path | None = None) -> None:
     """Scan the modules and the plans of all stacks, or one folder of Terraform files.
 
     Parameters
@@ -35,86 +108,141 @@ def scan(ui: Ui, folder: Path | None = None) -> None:
     ui : Ui
         Where to print.
     folder : Path, optional
-        Scan only this folder.
+        Scan only this folder, as written, without a plan.
+    sarif, junit : Path, optional
+        Write the answers to these files too; they are written before findings fail the command.
 
     Raises
     ------
     OrreryError
-        checkov found something, or checked nothing at all (a scan that sees no resource must not look clean).
+        Something was found, or nothing was checked at all (a scan that sees no resource must not look clean).
     """
-    checkov = envs.ensure("scan", say=ui.note).with_name("checkov")
-    if folder:
-        _report([_checkov(checkov, ["--directory", str(folder), "--framework", "terraform"], ui)], ui)
-        return
-    modules = _checkov(checkov, ["--directory", str(MODULES), "--framework", "terraform"], ui)
-    plan = merged_plan(ui)
+    results = judge([folder], [], ui) if folder else judge([MODULES], [Planned(merged_plan(ui))], ui)
+    for file, report in ((sarif, reports.sarif), (junit, reports.junit)):
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(report(results))
+    _report(results, ui)
+
+
+def findings(plans: Sequence[Planned], ui: Ui) -> list[list[Finding]]:
+    """Return what is wrong in each plan, without what is skipped or accepted; one process judges them all.
+
+    Parameters
+    ----------
+    plans : sequence of Planned
+        Such as the merged roots of a base branch and of the head.
+    ui : Ui
+        Where to show progress.
+    """
+    return [list(result.failed) for result in judge([], plans, ui)]
+
+
+def delta(base: Iterable[Finding], head: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings that the head adds, and those of the base that it mends; lines may have moved."""
+    was = {(each.check_id, each.address): each for each in base}
+    now = {(each.check_id, each.address): each for each in head}
+    added = [now[key] for key in sorted(now.keys() - was.keys())]
+    return added, [was[key] for key in sorted(was.keys() - now.keys())]
+
+
+def judge(folders: Sequence[Path], plans: Sequence[Planned], ui: Ui) -> list[Result]:
+    """Run all checks over folders as written and over plans; return the answers of each, in this order.
+
+    Raises
+    ------
+    OrreryError
+        checkov failed, could not run a check or read a file, or found nothing to check.
+    """
+    known = [_Known(each) for each in plans]
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "tfplan.json"
-        file.write_text(json.dumps(fill_unknowns(plan), indent=1))
-        plans = _checkov(checkov, ["--file", str(file), "--framework", "terraform_plan"], ui)
-    _report([modules, without_accepted(plans, sources(plan), accepted_by_stacks())], ui)
+        wanted = [{"folder": str(folder)} for folder in folders]
+        for number, each in enumerate(known):
+            file = Path(scratch) / str(number) / "tfplan.json"
+            file.parent.mkdir()
+            file.write_text(json.dumps(enrich(each.planned.plan, each.configuration), indent=1))
+            wanted.append({"plan": str(file)})
+        answers = _checkov(wanted, ui)
+    places: list[Callable[[Finding], Finding]] = [_in_folder for _ in folders]
+    places += [each.placed for each in known]
+    return [_result(answer, place) for answer, place in zip(answers, places, strict=True)]
 
 
-Address = str
-Source = dict[str, Any]
+def _result(answer: Mapping[str, Any], place: Callable[[Finding], Finding]) -> Result:
+    by_state: dict[str, list[Finding]] = {"passed": [], "failed": [], "skipped": []}
+    for record in answer["records"]:
+        first, last = (*record.pop("lines"), 0, 0)[:2]
+        finding = place(Finding(**record, line=first, last_line=last))
+        if finding.state == "skipped" and len(finding.reason) < SETTINGS["reason_letters"]:
+            finding = replace(finding, state="failed", suppressed="", reason="")  # a skip without a reason is none
+        by_state[finding.state].append(finding)
+    return Result(answer["framework"], **{state: tuple(sorted(found)) for state, found in by_state.items()})
 
 
-def _walk(module: dict[str, Any], folder: Path, prefix: str) -> Iterator[tuple[Address, Source]]:
-    """Yield each resource of a plan's configuration: its address without indexes, its folder and its expressions."""
-    for resource in module.get("resources", []):
-        yield prefix + resource["address"], {**resource, "folder": folder}
-    for name, call in module.get("module_calls", {}).items():
-        inner = (folder / call["source"]).resolve()
-        yield from _walk(call["module"], inner, f"{prefix}module.{name}.")
+def _in_folder(finding: Finding) -> Finding:
+    """Finish a finding in HCL: checkov knows the file and the comments in it."""
+    suppressed: Literal["", "inSource"] = "inSource" if finding.state == "skipped" else ""
+    return replace(finding, file=_relative(Path(finding.file), ROOT), suppressed=suppressed)
 
 
-def sources(plan: dict[str, Any]) -> dict[Address, Source]:
-    """Return where each resource of the merged plan is written: folder, type, name, expressions."""
-    root = STATE / "stacks" / "_merged"
-    return dict(_walk(plan["configuration"]["root_module"], root, ""))
+def _relative(path: Path, checkout: Path) -> str:
+    return path.relative_to(checkout).as_posix() if path.is_relative_to(checkout) else str(path)
 
 
-def fill_unknowns(plan: dict[str, Any]) -> dict[str, Any]:
-    """Give each attribute that refers to something else a value, where the value is known only after the apply.
+@dataclass
+class _Known:
+    """What is known about a plan when its findings come back."""
 
-    Attributes that nobody set stay unknown: they are what a check should see.
-    """
-    filled: dict[str, Any] = json.loads(json.dumps(plan))
-    written = sources(plan)
-    changes = {change["address"]: change["change"] for change in filled["resource_changes"]}
+    planned: Planned
+    configuration: Configuration = field(init=False)
+    stacks: dict[str, Path] = field(init=False)
+    accepted: Accepted = field(init=False)
 
-    def fill(module: dict[str, Any]) -> None:
-        for resource in module.get("resources", []):
-            source, change = written.get(without_indexes(resource["address"])), changes.get(resource["address"])
-            if source and change:
-                expressions = source.get("expressions", {})
-                _fill(resource.get("values") or {}, change.get("after_unknown") or {}, expressions)
-                _fill(change["after"] or {}, change.get("after_unknown") or {}, expressions)
-        for child in module.get("child_modules", []):
-            fill(child)
+    def __post_init__(self) -> None:
+        self.configuration = Configuration(self.planned.plan, self.planned.folder)
+        self.stacks = _stacks(self.planned.checkout)
+        self.accepted = accepted_by_stacks(self.planned.checkout)
 
-    fill(filled["planned_values"]["root_module"])
-    return filled
+    def placed(self, finding: Finding) -> Finding:
+        """Say where a finding is written, and whether a module or a stack skips it."""
+        address = without_indexes(finding.address)
+        source = self.configuration.sources.get(address) or self._stack_file(finding.address)
+        finding = replace(
+            finding, file=_relative(source.file, self.planned.checkout), line=source.first, last_line=source.last
+        )
+        if finding.state != "failed":
+            return finding
+        if finding.check_id in source.skips:
+            return replace(finding, state="skipped", suppressed="inSource", reason=source.skips[finding.check_id])
+        for (prefix, check), reason in self.accepted.items():
+            if check == finding.check_id and address.startswith(prefix):
+                return replace(finding, state="skipped", suppressed="external", reason=reason)
+        return finding
+
+    def _stack_file(self, address: str) -> Source:
+        """Return the place of what has no block of its own: a stack's output, or the provider of a region."""
+        user = address if address.startswith("module.") else self.configuration.user_of(address)
+        folder = self.stacks.get(user.split(".")[1] if user else "")
+        if folder is None:
+            return Source(self.planned.folder)
+        file, name = folder / "stack.py", address.rpartition(".")[2]
+        lines = file.read_text().splitlines()
+        marks = (f'"{name}"', "regions =") if user is address else (f'"{name.replace("_", "-")}"', "regions =")
+        found = [number for mark in marks for number, line in enumerate(lines, 1) if mark in line]
+        first = found[0] if found else 1
+        return Source(file, first, first)
 
 
-def _fill(values: dict[str, Any], unknown: dict[str, Any], expressions: dict[str, Any]) -> None:
-    for name, state in unknown.items():
-        expression = expressions.get(name)
-        if state is True and isinstance(expression, dict) and expression.get("references"):
-            values[name] = "known-after-apply"
-        elif isinstance(state, list) and isinstance(expression, list) and isinstance(values.get(name), list):
-            for value, inner, block in zip(values[name], state, expression, strict=False):
-                if isinstance(value, dict) and isinstance(inner, dict) and isinstance(block, dict):
-                    _fill(value, inner, block)
+def _stacks(checkout: Path) -> dict[str, Path]:
+    """Return the folders of a checkout's stacks by their module names in the merged root."""
+    base = checkout / "stacks"
+    return {
+        module_of(file.parent.relative_to(base).as_posix()): file.parent for file in sorted(base.rglob("stack.toml"))
+    }
 
 
-def without_indexes(address: Address) -> Address:
-    """Drop ``[0]`` and ``["key"]`` from an address."""
-    return re.sub(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]', "", address)
-
-
-def accepted_by_stacks() -> dict[tuple[str, str], str]:
-    """Return what stacks accept: (module address prefix, check id) to the reason.
+def accepted_by_stacks(checkout: Path = ROOT) -> dict[tuple[str, str], str]:
+    """Return what the stacks of a checkout accept: (module address prefix, check id) to the reason.
 
     Raises
     ------
@@ -122,84 +250,60 @@ def accepted_by_stacks() -> dict[tuple[str, str], str]:
         An entry has no reason.
     """
     found: dict[tuple[str, str], str] = {}
-    for info in catalog.load().values():
-        for entry in info.accepted:
-            if len(entry.get("reason", "")) < 20:
+    for module, folder in _stacks(checkout).items():
+        for entry in tomllib.loads((folder / "stack.toml").read_text()).get("accepted", ()):
+            reason = entry.get("reason", "").strip()
+            if len(reason) < SETTINGS["reason_letters"]:
                 raise OrreryError(
-                    f"stacks/{info.id}/stack.toml accepts {entry.get('check')} without a reason",
+                    f"{_relative(folder / 'stack.toml', checkout)} accepts {entry.get('check')} without a reason",
                     next_step="write down why, so that a reviewer can agree or not",
                 )
-            found[f"module.{module_name(info)}.module.{entry['module']}.", entry["check"]] = entry["reason"]
+            found[f"module.{module}.module.{entry['module']}.", entry["check"]] = reason
     return found
 
 
-def without_accepted(
-    result: dict[str, Any], written: dict[Address, Source], accepted: dict[tuple[str, str], str]
-) -> dict[str, Any]:
-    """Move the findings that a module or a stack skips with a reason from the failed to the skipped ones."""
-    kept = []
-    for finding in result["results"]["failed_checks"]:
-        address = without_indexes(finding["resource"])
-        source, check = written.get(address), finding["check_id"]
-        skipped = source is not None and check in skips(source["folder"], source["type"], source["name"])
-        if skipped or any(address.startswith(where) and check == which for where, which in accepted):
-            result["summary"]["failed"] -= 1
-            result["summary"]["skipped"] += 1
-            continue
-        if source is not None:
-            finding = {**finding, "file_path": os.path.relpath(source["folder"], ROOT), "file_line_range": []}
-        kept.append(finding)
-    result["results"]["failed_checks"] = kept
-    return result
-
-
-@cache
-def skips(folder: Path, kind: str, name: str) -> dict[str, str]:
-    """Return the checks that a resource skips, by comments within its block: check id to reason."""
-    opening = re.compile(rf'^resource "{re.escape(kind)}" "{re.escape(name)}" {{$(.*?)^}}$', re.MULTILINE | re.DOTALL)
-    for file in sorted(folder.glob("*.tf")):
-        block = opening.search(file.read_text())
-        if block:
-            return dict(re.findall(r"#\s*checkov:skip=(\w+):\s*(\S.*)", block[1]))
-    return {}
-
-
-def _checkov(checkov: Path, arguments: Sequence[str], ui: Ui) -> dict[str, Any]:
-    command = [
-        str(checkov),
-        *arguments,
-        "--skip-download",
-        "--output",
-        "json",
-        "--config-file",
-        str(ROOT / ".checkov.yaml"),
-    ]
+def _checkov(wanted: Sequence[Mapping[str, str]], ui: Ui) -> list[dict[str, Any]]:
+    """Let `infra.checkov_main` do the runs in the scan environment; return its answers."""
+    command = [str(envs.ensure("scan", say=ui.note)), "-P", "-m", "infra.checkov_main"]
     ui.command(command)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    with ui.step(f"scanning {arguments[1]}"):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    with ui.step("checking policies"):
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            input=json.dumps(wanted),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
     try:
-        result = json.loads(done.stdout)
+        answer = json.loads(done.stdout)
     except ValueError as error:
         raise OrreryError("checkov failed", next_step="--verbose shows what it said", details=done.stderr) from error
-    found: dict[str, Any] = result[0] if isinstance(result, list) else result
-    if not found.get("summary", {}).get("passed"):
+    unread = [file for each in answer["results"] for file in each["unread"]]
+    if answer["trouble"] or unread:
         raise OrreryError(
-            f"checkov checked nothing in {arguments[1]}", next_step="is there Terraform in it?", details=done.stderr
+            "checkov could not check everything",
+            next_step="--verbose shows which check failed, or which file it could not read",
+            details="\n".join([*answer["trouble"], *unread]),
         )
-    return found
+    for each, run in zip(answer["results"], wanted, strict=True):
+        if not each["records"]:
+            raise OrreryError(
+                f"checkov checked nothing in {run.get('folder', 'the plan')}", next_step="is there Terraform in it?"
+            )
+    results: list[dict[str, Any]] = answer["results"]
+    return results
 
 
-def _report(results: Sequence[dict[str, Any]], ui: Ui) -> None:
+def _report(results: Sequence[Result], ui: Ui) -> None:
     failed = 0
     for result in results:
-        summary, checks = result["summary"], result["results"]["failed_checks"]
-        kind = result["check_type"]
-        ui.say(f"checkov {kind}: {summary['passed']} passed, {summary['failed']} failed, {summary['skipped']} skipped")
-        failed += summary["failed"]
-        for each in checks:
-            where = ":".join([each["file_path"], *map(str, each["file_line_range"][:1])])
-            ui.say(f"  {each['check_id']} {each['resource']}: {each['check_name']} ({where})")
+        counts = f"{len(result.passed)} passed, {len(result.failed)} failed, {len(result.skipped)} skipped"
+        ui.say(f"checkov {result.framework}: {counts}")
+        failed += len(result.failed)
+        for each in result.failed:
+            where = f"{each.file}:{each.line}" if each.line else each.file
+            ui.say(f"  {each.check_id} {each.address}: {each.title} ({where})")
     if failed:
         raise OrreryError(
             f"checkov has {failed} findings",

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.enrich import without_indexes
 from infra.review.planning import Delta
 from infra.review.trees import module_of
-from infra.scan import without_indexes
 
 Node = str
 """``stack/module.instance``: a module of a stack, or ``stack/`` and a resource that stands in no module."""

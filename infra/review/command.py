@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra import deploy
+from infra import deploy, scan
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.output import Ui
@@ -60,7 +60,8 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
         )
         with ui.step("comparing"):
             comparison = planning.compare(before, after, stacks, ui)
-    made = model.build(comparison, before.label, after.label, stacks, tag_changes(before, after, stacks))
+        policy = policy_changes(before, after, comparison, ui)
+    made = model.build(comparison, before.label, after.label, stacks, tag_changes(before, after, stacks), policy)
     return Written(made, write(made, out))
 
 
@@ -109,6 +110,21 @@ def _renamed(plan: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
     root = ((plan.get("prior_state") or {}).get("values") or {}).get("root_module", {})
     return {"address": prefix.rstrip("."), **under(root)}
+
+
+def policy_changes(
+    before: Tree, after: Tree, comparison: Comparison, ui: Ui
+) -> tuple[list[scan.Finding], list[scan.Finding]]:
+    """Return the policy findings that the head adds to those of the base, and those that it mends."""
+    if not comparison.deltas:
+        return [], []
+    plans = {
+        side: scan.Planned(dict(plan), tree.folder, tree.root)
+        for side, plan, tree in (("base", comparison.base_plan, before), ("head", comparison.head_plan, after))
+        if plan["resource_changes"]
+    }
+    found = dict(zip(plans, scan.findings(list(plans.values()), ui), strict=True))
+    return scan.delta(found.get("base", []), found.get("head", []))
 
 
 def tag_changes(before: Tree, after: Tree, stacks: Sequence[str]) -> list[str]:

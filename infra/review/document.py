@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from infra.review.model import SCHEMA_VERSION, Review
 
@@ -52,6 +52,8 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
             }
         return {"$ref": f"#/$defs/{name}"}
     origin, inside = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return {"enum": list(inside)}
     if origin is tuple and len(inside) == 2 and inside[1] is Ellipsis:
         return {"type": "array", "items": _of(inside[0], definitions)}
     if origin is tuple:

@@ -178,6 +178,16 @@ def _change(change: Change) -> list[str]:
     return lines
 
 
+def _policy(review: Review, most: int) -> list[str]:
+    marks = (("added", review.policy_added), ("mended", review.policy_mended))
+    entries = [
+        f"- **{mark}** {each.check_id} {_code(each.address)}: {each.title} ({each.file}:{each.line})"
+        for mark, findings in marks
+        for each in findings
+    ]
+    return _listed(f"Policy: {len(review.policy_added)} added, {len(review.policy_mended)} mended", entries, most)
+
+
 def _cost(review: Review, most: int) -> list[str]:
     cost, entries = review.cost, []
     for line in cost.lines:
@@ -204,5 +214,5 @@ def _tags(review: Review, most: int) -> list[str]:
     return _listed("Default tags", [f"- {line}" for line in review.tags], most)
 
 
-SECTIONS: tuple[Section, ...] = (_reasons, _failed, _losses, _blast, _changes, _access, _cost, _tags)
+SECTIONS: tuple[Section, ...] = (_reasons, _failed, _losses, _blast, _changes, _access, _policy, _cost, _tags)
 """In the order of the page."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from infra.enrich import without_indexes
 from infra.review.access import AccessChange, access_changes
 from infra.review.blast import Blast, blast
 from infra.review.cost import Estimate, Priced, estimate
@@ -15,7 +16,7 @@ from infra.review.holders import Loss, Neighbours, losses
 from infra.review.planning import Comparison, Delta
 from infra.review.synthetic import regions_of
 from infra.review.trees import module_of
-from infra.scan import without_indexes
+from infra.scan import Finding
 
 T = TypeVar("T")
 SCHEMA_VERSION = "1.0"
@@ -103,7 +104,7 @@ class Review:
         Why, the worst first.
     counts : mapping
         Changes by action.
-    losses, access, changes, blast, cost
+    losses, access, changes, blast, policy_added, policy_mended, cost
         The sections.
     tags : tuple of str
         Default tags of stacks that change.
@@ -122,11 +123,20 @@ class Review:
     blast: Blast
     changes: tuple[Change, ...]
     access: tuple[AccessChange, ...]
+    policy_added: tuple[Finding, ...]
+    policy_mended: tuple[Finding, ...]
     cost: Estimate
     tags: tuple[str, ...] = field(default=())
 
 
-def build(comparison: Comparison, base: str, head: str, stacks: Sequence[str], tags: Sequence[str] = ()) -> Review:
+def build(
+    comparison: Comparison,
+    base: str,
+    head: str,
+    stacks: Sequence[str],
+    tags: Sequence[str] = (),
+    policy: tuple[Sequence[Finding], Sequence[Finding]] = ((), ()),
+) -> Review:
     """Make the review of a comparison.
 
     Parameters
@@ -139,13 +149,15 @@ def build(comparison: Comparison, base: str, head: str, stacks: Sequence[str], t
         The stacks that were looked at.
     tags : sequence of str
         Default tags that change, each as a line.
+    policy : tuple of two sequences of Finding
+        The policy findings that the change adds, and those that it mends.
     """
     deltas = sorted(comparison.deltas, key=lambda each: (each.stack, each.address))
     lost = tuple(losses(deltas, neighbours(comparison, stacks)))
     access = tuple(access_changes(deltas, within_stacks(comparison.expected, stacks)))
     counts = dict(sorted(Counter(each.action for each in deltas).items()))
     given = configured(comparison.head_plan, stacks)
-    reasons = judge(deltas, lost, access, comparison.failed, comparison.unsettled)
+    reasons = judge(deltas, lost, access, comparison.failed, comparison.unsettled, policy[0])
     level = max((each.level for each in reasons), key=LEVELS.index, default="none")
     return Review(
         SCHEMA_VERSION,
@@ -164,6 +176,8 @@ def build(comparison: Comparison, base: str, head: str, stacks: Sequence[str], t
             for each in deltas
         ),
         access,
+        tuple(policy[0]),
+        tuple(policy[1]),
         estimate(priced(deltas, comparison, stacks)),
         tuple(tags),
     )
@@ -190,6 +204,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "left-behind": ("medium", "Something that holds data leaves Terraform's care and stays in the cloud."),
     "replaced": ("medium", "Something without data is replaced: it is gone for a moment, or its address changes."),
     "destroyed": ("medium", "Something without data is destroyed."),
+    "policy-broken": ("medium", "A policy has a finding that it didn't have before."),
     "more-rights": ("medium", "Somebody may do more than before."),
     "unknown-rights": ("medium", "Statements of a policy are known only after the apply."),
     "uncertain": ("medium", "What happens to a resource could not be told for certain."),
@@ -206,6 +221,7 @@ def judge(
     access: Sequence[AccessChange],
     failed: Mapping[str, str],
     unsettled: Sequence[str],
+    findings: Sequence[Finding] = (),
 ) -> list[Reason]:
     """Return which rules a change meets, each once, with what met it."""
     holding = {(each.stack, each.address) for each in lost}
@@ -217,6 +233,7 @@ def judge(
     met["all-on-all"] = [_named(each) for each in access if each.wild]
     met["more-rights"] = [_named(each) for each in access if each.widens and not each.public]
     met["unknown-rights"] = [_named(each) for each in access if each.note]
+    met["policy-broken"] = [f"{each.check_id} {each.address}" for each in findings]
     met["uncertain"] = sorted(unsettled)
     for action, rule in (
         ("replace", "replaced"),

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.scan import without_indexes
+from infra.enrich import without_indexes
 
 Address = str
 Types = Mapping[str, tuple[int, Mapping[str, str]]]

@@ -7,6 +7,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "queries" {
+  # checkov:skip=ORR_10:Named after its zone, below the path where AWS keeps the query logs of Route 53
   count = var.query_log == null ? 0 : 1
 
   name              = local.query_log_name

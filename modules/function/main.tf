@@ -6,6 +6,7 @@ locals {
 }
 
 resource "aws_s3_object" "package" {
+  #checkov:skip=ORR_11:An object's tags are paid for, limited to ten, and say no more than its bucket's.
   count = var.package_bucket == null ? 0 : 1
 
   bucket                 = var.package_bucket.name
@@ -16,7 +17,7 @@ resource "aws_s3_object" "package" {
   server_side_encryption = "aws:kms"
   kms_key_id             = coalesce(var.package_bucket.kms_key_arn, var.kms_key_arn)
 
-  # An object's tags are paid for, limited to ten, and say no more than its bucket's.
+  # No tags; the reason is above.
   override_provider {
     default_tags {
       tags = {}

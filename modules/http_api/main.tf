@@ -4,6 +4,9 @@ resource "aws_apigatewayv2_api" "this" {
   protocol_type                = "HTTP"
   disable_execute_api_endpoint = false
 
+  # What lets everybody in says why, where reviewers and the policies look for it.
+  tags = var.public_because == null ? null : { "public-because" = var.public_because }
+
   dynamic "cors_configuration" {
     for_each = length(var.cors_origins) > 0 ? [1] : []
 

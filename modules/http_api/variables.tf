@@ -58,6 +58,22 @@ variable "name" {
   }
 }
 
+variable "public_because" {
+  description = "Why callers without credentials are let in, where `routes` or `authorization` do so; kept as the API's tag `public-because`. At least 20 letters, digits, spaces or _ . : / = + - @."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.public_because == null || can(regex("^[\\p{L}\\p{N} _.:/=+@-]{20,256}$", var.public_because))
+    error_message = "public_because must be 20 to 256 letters, digits, spaces or _ . : / = + - @, as AWS takes them in a tag."
+  }
+
+  validation {
+    condition     = var.public_because != null || (var.authorization != "NONE" && !anytrue([for route in values(var.routes) : route.public]))
+    error_message = "public_because must say why routes are open to callers without credentials."
+  }
+}
+
 variable "routes" {
   description = "Which function answers which route: `{ \"GET /users/{id}\" = { function_arn = …, function_name = … } }`. `ANY /path`, `{proxy+}` and `$default` work too. `public` opens one route to callers without credentials, as health checks are."
   type = map(object({

@@ -12,6 +12,7 @@ data "aws_iam_policy_document" "key" {
   # checkov:skip=CKV_AWS_109:In a key policy "*" is this one key; the statement hands its management to the account's IAM policies
   # checkov:skip=CKV_AWS_111:In a key policy "*" is this one key; without this statement the key could never be changed or deleted
   # checkov:skip=CKV_AWS_356:A key policy can't name its own key: "*" is the only resource it accepts, and means that key
+  # checkov:skip=ORR_2:A key policy can't name its own key: "*" is the only resource it accepts, and means that key
   statement {
     sid       = "AccountAdministration"
     actions   = ["kms:*"]

@@ -190,6 +190,7 @@ class Blackhole(Stack):
             name=self.physical("api"),
             description=f"Identity API, {region}.",
             kms_key_arn=key.arn,
+            public_because="Route 53 asks GET /ready without credentials",
             routes={**{route: target for route in ROUTES}, "GET /ready": {**target, "public": True}},
         )
 

@@ -107,3 +107,13 @@ def test_a_stack_that_terraform_refuses_is_named_and_the_others_are_reviewed(run
     assert done.returncode == 1
     assert "**14_blackhole**: terraform plan failed: Invalid value for variable" in done.stdout
     assert "**01_meteor**" not in done.stdout
+
+
+def test_a_finding_that_a_change_adds_is_told_alone(run: Run, edit: Any) -> None:
+    edit("modules/object_store/main.tf", 'var.versioning ? "Enabled"', 'var.versioning ? "Suspended"')
+    done = run("01_meteor")
+    assert done.returncode == 0, done.stderr
+    assert "A policy has a finding that it didn't have before. (policy-broken:" in done.stdout
+    added = [line for line in done.stdout.splitlines() if line.startswith("- **added** ")]
+    assert added and all("aws_s3_bucket" in line for line in added), done.stdout
+    assert any("modules/object_store/main.tf:" in line for line in added)

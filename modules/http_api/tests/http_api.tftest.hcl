@@ -53,6 +53,47 @@ run "refuses_a_name_with_a_space" {
   }
 }
 
+run "refuses_an_open_route_without_a_reason" {
+  command         = plan
+  expect_failures = [var.public_because]
+
+  variables {
+    routes = { "GET /status" = { function_arn = "a", function_name = "b", public = true } }
+  }
+}
+
+run "refuses_to_open_all_routes_without_a_reason" {
+  command         = plan
+  expect_failures = [var.public_because]
+
+  variables {
+    authorization = "NONE"
+  }
+}
+
+run "refuses_a_reason_that_no_tag_takes" {
+  command         = plan
+  expect_failures = [var.public_because]
+
+  variables {
+    public_because = "why not; it is only a test"
+  }
+}
+
+run "takes_an_open_route_with_a_reason" {
+  command = plan
+
+  variables {
+    public_because = "health checks are not able to sign"
+    routes         = { "GET /status" = { function_arn = "a", function_name = "b", public = true } }
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_api.this.tags["public-because"] == "health checks are not able to sign"
+    error_message = "The API doesn't say why it is open."
+  }
+}
+
 run "refuses_no_routes" {
   command         = plan
   expect_failures = [var.routes]

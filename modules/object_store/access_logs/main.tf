@@ -11,6 +11,7 @@ resource "aws_s3_bucket" "access_logs" {
   # checkov:skip=CKV_AWS_18:This bucket takes the access logs; logging its own access into itself would never end
   # checkov:skip=CKV_AWS_144:Access logs are evidence for a year, not data to fail over to
   # checkov:skip=CKV_AWS_145:S3 delivers access logs only to buckets encrypted with its own keys (SSE-S3)
+  # checkov:skip=ORR_1:S3 delivers access logs only to buckets encrypted with its own keys (SSE-S3)
   # checkov:skip=CKV2_AWS_62:Nothing acts on single log files
   bucket        = var.name
   force_destroy = var.force_destroy

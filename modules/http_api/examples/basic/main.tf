@@ -12,6 +12,8 @@ module "api" {
   description = "Users and their profiles"
   kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 
+  public_because = "health checks are not able to sign their requests"
+
   routes = {
     "GET /status"     = merge(local.identity, { public = true })
     "GET /users/{id}" = local.identity

@@ -1,0 +1,4 @@
+resource "aws_sqs_queue" "events" {
+  name                    = "orrery-sample-events"
+  sqs_managed_sse_enabled = true
+}

@@ -1,0 +1,4 @@
+resource "aws_security_group" "workloads" {
+  name   = "orrery-sample-workloads"
+  vpc_id = "vpc-0a"
+}

@@ -1,0 +1,12 @@
+resource "aws_secretsmanager_secret" "pepper" {
+  name       = "orrery-sample-pepper"
+  kms_key_id = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+}
+
+data "aws_secretsmanager_secret_version" "pepper" {
+  secret_id = aws_secretsmanager_secret.pepper.id
+}
+
+output "pepper" {
+  value = data.aws_secretsmanager_secret_version.pepper.secret_string
+}

@@ -1,0 +1,12 @@
+resource "aws_iam_policy" "reader" {
+  name = "orrery-sample-reader"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = "arn:aws:s3:::orrery-sample-landing/incoming/*"
+    }]
+  })
+}
