@@ -95,7 +95,7 @@ def main() -> int:
     judge_each_document_by_itself(resource_registry)
     judge_each_document_by_itself(data_registry)
     results = [run(wanted, config) for wanted in json.load(sys.stdin)]
-    json.dump({"trouble": trouble.messages, "results": results}, answers)
+    answers.write(json.dumps({"trouble": trouble.messages, "results": results}))
     return 0
 
 

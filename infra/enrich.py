@@ -3,10 +3,10 @@
 - A value that is set, but known only after the apply (the ARN of a key in the same plan), counts as set. It says
   which resource it comes from, so that a policy can tell which bucket a versioning rule belongs to.
 - The tags of a stack, which its own provider sets and the merged root doesn't have.
-- Nothing, where checkov stumbles over it: an IAM document's statement without a condition or an effect of its own.
 - The outputs of each stack, as resources of the type `OUTPUT`: checkov has no checks of outputs.
 
-All is put into a copy, in the plan's own form.
+All is put into a copy, in the plan's own form. What checkov stumbles over is taken out of it: the empty conditions and
+effects of an IAM document's statements.
 """
 
 from __future__ import annotations
@@ -182,25 +182,40 @@ def without_indexes(address: Address) -> Address:
 
 
 def enrich(plan: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
-    """Return a copy of a plan with what policies need to know; see the module's first lines."""
-    copy: dict[str, Any] = json.loads(json.dumps(plan))
-    tags: dict[str, dict[str, str]] = copy.get("variables", {}).get("stack_tags", {}).get("value", {})
-    changes = {each["address"]: each["change"] for each in copy.get("resource_changes", [])}
+    """Return a copy of a plan with what policies need to know, and without what they don't; see the first lines."""
+    kept = {key: plan[key] for key in ("format_version", "terraform_version", "planned_values") if key in plan}
+    copy: dict[str, Any] = json.loads(json.dumps(kept))
+    written = plan["configuration"]
+    copy["configuration"] = {
+        "provider_config": written.get("provider_config", {}),
+        "root_module": _resources_only(written["root_module"]),
+    }
+    tags: dict[str, dict[str, str]] = plan.get("variables", {}).get("stack_tags", {}).get("value", {})
+    changes = {each["address"]: each["change"] for each in plan.get("resource_changes", [])}
+    # Reading the file is much of checkov's work, and of the changes it needs only the actions.
+    copy["resource_changes"] = [
+        {"address": address, "change": {"actions": change.get("actions", []), "before": None, "after": None}}
+        for address, change in changes.items()
+    ]
     root = copy["planned_values"]["root_module"]
     for resource in _resources(root):
-        change = changes.get(resource["address"], {})
-        source = configuration.sources.get(without_indexes(resource["address"]))
-        unknown = change.get("after_unknown") or {}
-        for values in (resource.get("values"), change.get("after")):
-            if values is None:
-                continue
-            if source:
-                _fill(values, unknown, source, _Place(configuration, module_of(resource["address"])))
-            _add_tags(values, unknown, tags.get(_stack_of(resource["address"]), {}))
-            if resource["type"] == "aws_iam_policy_document":
-                values["statement"] = [_without_nothing(each) for each in values.get("statement") or []]
+        values = resource.get("values")
+        if values is None:
+            continue
+        unknown = changes.get(resource["address"], {}).get("after_unknown") or {}
+        if source := configuration.sources.get(without_indexes(resource["address"])):
+            _fill(values, unknown, source, _Place(configuration, module_of(resource["address"])))
+        _add_tags(values, unknown, tags.get(_stack_of(resource["address"]), {}))
+        if resource["type"] == "aws_iam_policy_document":
+            values["statement"] = [_without_nothing(each) for each in values.get("statement") or []]
     root.setdefault("resources", []).extend(_outputs(configuration))
     return copy
+
+
+def _resources_only(module: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a module of a configuration without its variables, outputs and inputs."""
+    calls = {name: {"module": _resources_only(call["module"])} for name, call in module.get("module_calls", {}).items()}
+    return {"resources": module.get("resources", []), "module_calls": calls}
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

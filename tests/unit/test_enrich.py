@@ -55,7 +55,6 @@ def enriched(found: dict[str, Any], folder: Path, text: str = "") -> dict[str, A
     values: dict[str, Any] = done["planned_values"]["root_module"]["child_modules"][0]["child_modules"][0]["resources"][
         0
     ]["values"]
-    assert done["resource_changes"][0]["change"]["after"] == values
     return values
 
 
