@@ -119,12 +119,22 @@ def policy_changes(
     if not comparison.deltas:
         return [], []
     plans = {
-        side: scan.Planned(dict(plan), tree.folder, tree.root)
+        side: scan.Planned(as_creation(plan), tree.folder, tree.root)
         for side, plan, tree in (("base", comparison.base_plan, before), ("head", comparison.head_plan, after))
         if plan["resource_changes"]
     }
     found = dict(zip(plans, scan.findings(list(plans.values()), ui), strict=True))
     return scan.delta(found.get("base", []), found.get("head", []))
+
+
+def as_creation(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan as one that creates all that is there after it: checkov skips what a plan leaves alone."""
+    changes = [
+        {**each, "change": {**each["change"], "actions": ["create"], "before": None}}
+        for each in plan["resource_changes"]
+        if each["change"]["after"] is not None
+    ]
+    return {**plan, "resource_changes": changes}
 
 
 def tag_changes(before: Tree, after: Tree, stacks: Sequence[str]) -> list[str]:

@@ -213,7 +213,9 @@ def part_of(plan: Mapping[str, Any], module: str) -> dict[str, Any]:
     own, configuration = f"module.{module}", plan["configuration"]
     calls = configuration["root_module"].get("module_calls", {})
     children = plan.get("planned_values", {}).get("root_module", {}).get("child_modules", [])
+    tags = plan.get("variables", {}).get("stack_tags", {}).get("value", {})
     return {
+        "tags": {module: tags[module]} if module in tags else {},
         "format_version": plan["format_version"],
         "configuration": {
             "provider_config": configuration.get("provider_config", {}),
@@ -232,16 +234,19 @@ def _composed(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     calls: dict[str, Any] = {}
     children: list[Any] = []
     changes: list[Any] = []
+    tags: dict[str, Any] = {}
     for part in parts:
+        tags |= part["tags"]
         providers |= part["configuration"]["provider_config"]
         calls |= part["configuration"]["root_module"]["module_calls"]
         children += part["planned_values"]["root_module"]["child_modules"]
         changes += part["resource_changes"]
     return {
-        "format_version": EMPTY_PLAN["format_version"],
+        **{name: EMPTY_PLAN[name] for name in ("format_version", "terraform_version")},
         "configuration": {"provider_config": providers, "root_module": {"module_calls": calls}},
         "planned_values": {"root_module": {"child_modules": children}},
         "resource_changes": changes,
+        "variables": {"stack_tags": {"value": tags}},
     }
 
 
@@ -255,6 +260,7 @@ def _write_json(file: Path, document: Any) -> None:
 
 EMPTY_PLAN: Mapping[str, Any] = {
     "format_version": "1.2",
+    "terraform_version": "1.11.0",  # checkov takes nothing for a plan that has none
     "configuration": {"root_module": {}},
     "planned_values": {"root_module": {}},
     "resource_changes": [],
