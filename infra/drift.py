@@ -516,7 +516,7 @@ def as_text(report: Report, info: StackInfo, target: str, verbose: bool = False)
         yield f"Planned besides, and no drift: {deploy.counted(report.other_changes, 'change')} ({plan})."
     if report.folded and not verbose:
         what = deploy.counted(len(report.folded), "attribute")
-        yield f"Folded: {what} that Terraform read anew and that are no drift; --verbose gives the reasons."
+        yield f"Folded, as no drift: {what} that Terraform read anew; --verbose gives the reasons."
     for address, attribute, reason in report.folded if verbose else ():
         yield f"  folded: {address} {attribute}: {reason}"
 
@@ -582,7 +582,8 @@ def _adopt_command(info: StackInfo, target: str) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value without what must not be shown."""
+    """Return a value without what must not be shown, JSON in it opened."""
+    value = _opened(value)
     if isinstance(value, Hidden):
         return "(sensitive)"
     if isinstance(value, dict):
