@@ -259,7 +259,7 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         options = " ".join(f"--allow-data-loss {shlex.quote(address)}" for address in unnamed[:3])
         more = f" and {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
         raise OrreryError(
-            f"the plan destroys or replaces data, in {_counted(len(unnamed), 'resource')}: "
+            f"the plan destroys or replaces data, in {counted(len(unnamed), 'resource')}: "
             f"{', '.join(unnamed[:3])}{more}",
             next_step=f"if each of them may go, name it: {options}",
             details="\n".join(unnamed),

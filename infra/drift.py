@@ -512,7 +512,7 @@ def as_text(report: Report, info: StackInfo, target: str, verbose: bool = False)
     if report.resources:
         yield ""
     if report.other_changes:
-        plan = f"make plan STACK={info.id} TARGET={target}"
+        plan = f"./orrery plan {info.id} --target {target}"
         yield f"Planned besides, and no drift: {deploy.counted(report.other_changes, 'change')} ({plan})."
     if report.folded and not verbose:
         what = deploy.counted(len(report.folded), "attribute")

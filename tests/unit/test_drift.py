@@ -295,7 +295,7 @@ def test_the_report_says_what_was_changed_and_how_to_revert_or_adopt_it(info: St
         "  revert: make deploy STACK=70_quasar",
         "  adopt:  write it into 'a' in stacks/70_quasar/stack.py, or modules/function",
         "",
-        "Planned besides, and no drift: 1 change (make plan STACK=70_quasar TARGET=local).",
+        "Planned besides, and no drift: 1 change (./orrery plan 70_quasar --target local).",
         "Folded, as no drift: 1 attribute that Terraform read anew; --verbose gives the reasons.",
     ]
 
