@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy run destroy up down reset status logs doctor module docs bench lock \
+.PHONY: help list graph plan review deploy drift run destroy up down reset status logs doctor module docs bench lock \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -31,6 +31,8 @@ review: ## [ALL=1] [BASE=branch]: the same for all stacks that differ from the b
 	@$(ORRERY) review
 deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
 	@$(ORRERY) deploy "$(STACK)"
+drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
+	@$(ORRERY) drift "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
 destroy: ## STACK=…: remove the stack and all that it holds

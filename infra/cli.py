@@ -184,6 +184,23 @@ def deploy(
 
 
 @app.command()
+def drift(
+    stack: StackArgument,
+    target: TargetOption = "local",
+    adopt: Annotated[bool, typer.Option("--adopt", help="Write into the state what was found.")] = False,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show what was changed behind Terraform's back. Exit code: 0 nothing, or adopted; 3 drift; 1 a failure."""
+    from infra import catalog, targets
+    from infra import drift as drifts
+
+    report = drifts.drift(catalog.built(stack), targets.check_name(target), Ui(verbose), adopt=adopt, as_json=json)
+    if report.resources and not adopt:
+        raise typer.Exit(drifts.FOUND)
+
+
+@app.command()
 def run(
     stack: StackArgument,
     data: Annotated[str, typer.Option(envvar="DATA", help="Your own file instead of generated data.")] = "",

@@ -245,10 +245,10 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
     names = ", ".join(change.address for change in losing[:3]) + (" …" if len(losing) > 3 else "")
     if not sys.stdin.isatty():
         raise OrreryError(
-            f"the plan destroys or replaces data, in {_counted(len(losing), 'resource')}: {names}",
+            f"the plan destroys or replaces data, in {counted(len(losing), 'resource')}: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    _ask(f"This destroys or replaces data, in {_counted(len(losing), 'resource')}.")
+    _ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
 
 
 def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
@@ -259,7 +259,7 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         options = " ".join(f"--allow-data-loss {shlex.quote(address)}" for address in unnamed[:3])
         more = f" and {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
         raise OrreryError(
-            f"the plan destroys or replaces data, in {_counted(len(unnamed), 'resource')}: "
+            f"the plan destroys or replaces data, in {counted(len(unnamed), 'resource')}: "
             f"{', '.join(unnamed[:3])}{more}",
             next_step=f"if each of them may go, name it: {options}",
             details="\n".join(unnamed),
@@ -318,15 +318,16 @@ def _ledger_line(at: Session, state: State) -> str:
     executed = sum(kind in executed_types for _, kind in own)
     services, skipped = ", ".join(sorted(set(at.stack.stand_ins.values()))), ", ".join(at.stack.skipped)
     parts = [
-        f"{_counted(executed, 'resource')} executed",
+        f"{counted(executed, 'resource')} executed",
         f"{len(own) - executed} accepted (control plane only)",
-        f"{_counted(len(at.stack.stand_ins), 'module')} stood in for{f' ({services})' if services else ''}",
+        f"{counted(len(at.stack.stand_ins), 'module')} stood in for{f' ({services})' if services else ''}",
         f"{len(at.stack.skipped)} cloud-only{f' ({skipped})' if skipped else ''}",
     ]
     return "Local cloud: " + ", ".join(parts) + "."
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words, such as "1 change"."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

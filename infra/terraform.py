@@ -102,15 +102,19 @@ class State:
     def parse(cls, text: str) -> State:
         """Read a state in Terraform's own format, version 4; an empty text is an empty state."""
         data = json.loads(text or "{}")
-        resources = []
-        for resource in data.get("resources", []):
-            if resource["mode"] == "managed":
-                prefix = f"{resource['module']}." if "module" in resource else ""
-                address = f"{prefix}{resource['type']}.{resource['name']}"
-                for instance in resource["instances"]:
-                    key = f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
-                    resources.append((address + key, resource["type"]))
-        return cls({name: body["value"] for name, body in data.get("outputs", {}).items()}, tuple(resources))
+        resources = tuple((address, resource["type"]) for address, resource, _ in instances(data))
+        return cls({name: body["value"] for name, body in data.get("outputs", {}).items()}, resources)
+
+
+def instances(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], dict[str, Any]]]:
+    """Yield each managed resource of a state in Terraform's own format: its address, its block, its instance in it."""
+    for resource in state.get("resources", []):
+        if resource["mode"] == "managed":
+            prefix = f"{resource['module']}." if "module" in resource else ""
+            address = f"{prefix}{resource['type']}.{resource['name']}"
+            for instance in resource["instances"]:
+                key = f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
+                yield address + key, resource, instance
 
 
 @dataclass
@@ -184,7 +188,14 @@ class Terraform:
             raise OrreryError(f"terraform init failed: {_first_error(text)}", next_step=step, details=text)
         stamp.write_text(wanted)
 
-    def plan(self, *, destroy: bool = False, refresh: bool = True, name: str = "saved.tfplan") -> Plan:
+    def plan(
+        self,
+        *,
+        destroy: bool = False,
+        refresh: bool = True,
+        refresh_only: bool = False,
+        name: str = "saved.tfplan",
+    ) -> Plan:
         """Plan and save the plan.
 
         Parameters
@@ -193,6 +204,8 @@ class Terraform:
             Plan to remove everything.
         refresh : bool
             Ask the cloud for the present state first.
+        refresh_only : bool
+            Plan to write that into the state, and nothing else.
         name : str
             The plan's file name in the folder.
 
@@ -205,6 +218,7 @@ class Terraform:
         arguments = ["plan", "-json", "-input=false", "-lock-timeout=60s", f"-out={name}"]
         arguments += ["-destroy"] if destroy else []
         arguments += [] if refresh else ["-refresh=false"]
+        arguments += ["-refresh-only"] if refresh_only else []
         seen = 0
 
         def progress(event: dict[str, Any], show: Callable[[str], None]) -> None:
@@ -252,10 +266,33 @@ class Terraform:
 
     def state(self) -> State:
         """Return what is deployed: outputs and resources, from one reading of the state."""
+        return State.parse(self._pull())
+
+    def edit_state(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Change the state by hand, in Terraform's own format; nothing that is deployed is touched.
+
+        Raises
+        ------
+        OrreryError
+            The state can't be read or written.
+        """
+        state = json.loads(self._pull())
+        edit(state)
+        state["serial"] += 1
+        edited = self.folder / "edited.tfstate"
+        edited.write_text(json.dumps(state, indent=2))
+        try:
+            run = self._run(["state", "push", "-no-color", edited.name], as_json=False)
+        finally:
+            edited.unlink()
+        if run.code:
+            raise self._failure("state push", run, "the state is as it was; run the command again")
+
+    def _pull(self) -> str:
         run = self._run(["state", "pull"], as_json=False)
         if run.code:
             raise self._failure("state pull", run, "deploy the stack first")
-        return State.parse("\n".join(run.plain))
+        return "\n".join(run.plain)
 
     def show(self, plan: Plan) -> dict[str, Any]:
         """Return a saved plan in Terraform's JSON form (costs another start of the provider)."""

@@ -147,9 +147,10 @@ def orrery(local_cloud: Cloud) -> Orrery:
 
 @pytest.fixture(scope="session")
 def deployments(orrery: Orrery, request: pytest.FixtureRequest) -> Iterator[dict[str, Run]]:
-    """The first deployment of each stack that a test module names as its ``STACK``, all at once."""
+    """The first deployment of each stack that a test module names as its ``STACK`` or ``STACKS``, all at once."""
     modules = {item.getparent(pytest.Module) for item in request.session.items}
     wanted = {module.obj.STACK for module in modules if module and hasattr(module.obj, "STACK")}
+    wanted |= {name for module in modules if module for name in getattr(module.obj, "STACKS", ())}
     yield orrery.together("deploy", sorted(wanted))
     left = [name for name in wanted if orrery.resources(name.replace("_", "-"))]
     orrery.together("destroy", left)

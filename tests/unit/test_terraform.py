@@ -249,6 +249,36 @@ def test_a_stack_without_a_state_has_nothing(work: Terraform, terraform: Any) ->
     assert work.state() == State({}, ())
 
 
+def test_a_state_is_edited_under_a_new_serial_and_leaves_no_copy(work: Terraform, terraform: Any) -> None:
+    terraform.does(state={"text": '{"serial": 7, "resources": []}'})
+    pushed: list[Any] = []
+
+    def edit(state: dict[str, Any]) -> None:
+        state["resources"] = ["x"]
+        pushed.append(state)
+
+    work.edit_state(edit)
+    assert terraform.calls == [["state", "pull"], ["state", "push", "-no-color", "edited.tfstate"]]
+    assert pushed == [{"serial": 8, "resources": ["x"]}]
+    assert not (work.folder / "edited.tfstate").exists()
+
+
+def test_a_refused_edit_names_the_next_step_and_leaves_no_copy(work: Terraform, terraform: Any) -> None:
+    def refuse(state: dict[str, Any]) -> None:
+        terraform.does(state={"code": 1, "stderr": "Error: Failed to write state\n"})
+
+    terraform.does(state={"text": '{"serial": 7}'})
+    with pytest.raises(OrreryError) as caught:
+        work.edit_state(refuse)
+    assert "Failed to write state" in caught.value.what and "as it was" in caught.value.next_step
+    assert not (work.folder / "edited.tfstate").exists()
+
+
+def test_a_plan_can_be_for_the_state_alone(work: Terraform, terraform: Any) -> None:
+    work.plan(refresh_only=True)
+    assert "-refresh-only" in terraform.calls[-1]
+
+
 def test_a_plan_is_shown_as_data(work: Terraform, terraform: Any) -> None:
     terraform.does(show={"text": '{"format_version": "1.2"}\n'})
     assert work.show(Plan(work.folder / "saved.tfplan", ())) == {"format_version": "1.2"}
