@@ -297,12 +297,8 @@ def test_a_row_that_goes_astray_rolls_everything_back(
     """A planted bug: one block loses its last row on the way to the database."""
     from meteor import load as module
 
-    honest: Callable[..., str] = module._copy_text
-    monkeypatch.setattr(
-        module,
-        "_copy_text",
-        lambda *a, **o: honest(*a, **o).rpartition("\t\t\n")[0].rpartition("\n")[0] + "\n",
-    )
+    honest: Callable[..., list[str]] = module._copy_rows
+    monkeypatch.setattr(module, "_copy_rows", lambda *a, **o: honest(*a, **o)[:-1])
     with pytest.raises(AssertionError, match="staged"):
         load_path(connection, dirty[0])
     assert report.totals(connection) == dict.fromkeys(("launches", "files_loaded", "files_rejected", "quarantined"), 0)

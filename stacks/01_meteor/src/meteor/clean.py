@@ -34,7 +34,7 @@ COLUMNS = (
 )
 """What a clean launch is made of, in the order of the table."""
 
-FIRST_DAY, LAST_DAY = datetime.date(1957, 1, 1), datetime.date(2100, 12, 31)
+FIRST_DAY, LAST_DAY = "1957-01-01", "2100-12-31"
 
 Objects = npt.NDArray[np.object_]
 
@@ -85,7 +85,7 @@ def clean_date(text: str) -> str:
     text = text.strip()
     if found := _SLASHED.fullmatch(text):
         month, day, year = found.groups()
-        iso = f"{year}-{month:0>2}-{day:0>2}"
+        iso = f"{year}-{month.zfill(2)}-{day.zfill(2)}"
     elif found := _WORDED.fullmatch(text):
         iso = f"{found[3]}-{_MONTHS.get(found[1].lower(), 0):02}-{found[2]:0>2}"
     elif _ISO.fullmatch(text):
@@ -95,10 +95,10 @@ def clean_date(text: str) -> str:
     else:
         return Reject("repeated_header" if text.lower() in ("date", "datum") else "bad_date")
     try:
-        date = datetime.date.fromisoformat(iso)
+        datetime.date.fromisoformat(iso)
     except ValueError:
         return Reject("bad_date")
-    return iso if FIRST_DAY <= date <= LAST_DAY else Reject("date_out_of_range")
+    return iso if FIRST_DAY <= iso <= LAST_DAY else Reject("date_out_of_range")
 
 
 @lru_cache(1 << 16)

@@ -263,7 +263,7 @@ class _Load:
         """Return a block as rows for COPY; rejected records carry a reason instead of a key."""
         self.read += len(block.lines) + len(block.odd)
         rejected: list[RejectedRow] = [(odd.line, odd.reason, storable(odd.raw)) for odd in block.odd]
-        text = ""
+        rows: list[str] = []
         if len(block.lines):
             frame, mixed = parse(block, layout)
             cleaned = clean_frame(frame, mixed=mixed)
@@ -275,11 +275,12 @@ class _Load:
                     for row in np.flatnonzero(bad).tolist()
                 ]
                 launches, lines = launches[~bad], lines[~bad]
-            text = _copy_text(launches, lines, escape=b"\\" in block.data)
+            rows = _copy_rows(launches, lines, escape=b"\\" in block.data)
         for line, reason, raw in rejected:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-            text += "\t" * len(COLUMNS) + f"\t{line}\t{reason}\t{raw.translate(_ESCAPES)}\n"
-        return text.encode()
+            rows.append("\t" * len(COLUMNS) + f"\t{line}\t{reason}\t{raw.translate(_ESCAPES)}\n")
+        # Encoded row by row: as one string, a single name beyond ASCII would double the size of all others.
+        return b"".join(map(str.encode, rows))
 
     def _merge(self) -> tuple[Balance, int]:
         begun = time.perf_counter()
@@ -359,14 +360,13 @@ def parse(block: Block, layout: Layout) -> tuple[pd.DataFrame, bool]:
     return frame.rename(columns={position: name for name, position in layout.positions.items()}), mixed
 
 
-def _copy_text(launches: pd.DataFrame, lines: Any, *, escape: bool) -> str:
+def _copy_rows(launches: pd.DataFrame, lines: Any, *, escape: bool) -> list[str]:
     columns: list[Any] = [launch_keys(launches)]
     for name in COLUMNS:
         values = launches[name].tolist()
         columns.append([value.replace("\\", "\\\\") for value in values] if escape else values)
-    columns.append(map(str, lines.tolist()))
-    rows = "\t\t\n".join(map("\t".join, zip(*columns, strict=True)))
-    return rows + "\t\t\n" if rows else ""
+    columns.append([f"{line}\t\t\n" for line in lines.tolist()])
+    return list(map("\t".join, zip(*columns, strict=True)))
 
 
 def _known(entry: Entry, delivery: Delivery, started: float) -> Result:
