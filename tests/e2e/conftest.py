@@ -1,4 +1,4 @@
-"""One local cloud for all tests that deploy stacks, in the session's own state folder."""
+"""The command line on the session's local cloud, and what is deployed there for all tests that need it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,17 +18,9 @@ import pytest
 
 from infra.local import Cloud
 from infra.paths import ROOT, STATE
+from tests.support.local_aws import until
 
 Run = subprocess.CompletedProcess[str]
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait for a condition and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(0.05)
-    return value
 
 
 @dataclass(frozen=True)
@@ -131,15 +122,6 @@ class Orrery:
 
 
 @pytest.fixture(scope="session")
-def local_cloud() -> Iterator[Cloud]:
-    """The local cloud of this session; commands start what they need of it."""
-    cloud = Cloud(STATE)
-    yield cloud
-    cloud.down()
-    assert cloud.supervisor.orphans() == []
-
-
-@pytest.fixture(scope="session")
 def orrery(local_cloud: Cloud) -> Orrery:
     """The command line of this checkout."""
     return Orrery(ROOT / "orrery", STATE)
@@ -147,9 +129,10 @@ def orrery(local_cloud: Cloud) -> Orrery:
 
 @pytest.fixture(scope="session")
 def deployments(orrery: Orrery, request: pytest.FixtureRequest) -> Iterator[dict[str, Run]]:
-    """The first deployment of each stack that a test module names as its ``STACK``, all at once."""
+    """The first deployment of each stack that a test module names as its ``STACK`` or ``STACKS``, all at once."""
     modules = {item.getparent(pytest.Module) for item in request.session.items}
     wanted = {module.obj.STACK for module in modules if module and hasattr(module.obj, "STACK")}
+    wanted |= {name for module in modules for name in getattr(module and module.obj, "STACKS", ())}
     yield orrery.together("deploy", sorted(wanted))
     left = [name for name in wanted if orrery.resources(name.replace("_", "-"))]
     orrery.together("destroy", left)
