@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import catalog, graph, modules
+from infra import catalog, graph, ledger, modules
 from infra.errors import OrreryError
 from infra.paths import MODULES, ROOT
 
@@ -46,13 +46,18 @@ def write_section(file: Path, name: str, content: str) -> None:
 
 def generated() -> list[tuple[Path, str, Callable[[], str]]]:
     """Return each generated part: its file, its marker (none for a whole file), and what writes it."""
-    parts: list[tuple[Path, str, Callable[[], str]]] = [(ROOT / "README.md", "stacks", catalog.as_markdown)]
+    parts: list[tuple[Path, str, Callable[[], str]]] = [
+        (ROOT / "README.md", "stacks", catalog.as_markdown),
+        (ROOT / "docs" / "ledger.md", "ledger", ledger.as_markdown),
+        (ROOT / "docs" / "ledger.json", "", ledger.as_json),
+    ]
     for name in modules.names():
         parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
     for info in catalog.load().values():
         if info.built:
             parts.append((info.path / graph.FILE, "", lambda i=info: graph.draw(i)))  # type: ignore[misc]  # as above
             parts.append((info.path / "README.md", "picture", lambda i=info: graph.as_markdown(i)))  # type: ignore[misc]
+            parts.append((info.path / "README.md", "locally", lambda i=info: ledger.stack_as_markdown(i)))  # type: ignore[misc]
     return parts
 
 

@@ -210,6 +210,17 @@ def test_what_neither_has_is_an_error_and_no_success(shared: Cloud) -> None:
         client(shared, "gamelift").list_fleets()
 
 
+def test_a_call_whose_answer_was_lost_is_not_executed_twice(shared: Cloud) -> None:
+    """An SDK repeats it under the same invocation id; a new call for the same secret is refused as on AWS."""
+    secrets = client(shared, "secretsmanager")
+    same = {"amz-sdk-invocation-id": "5b1c0a1e-0000-4000-8000-000000000001"}
+    secrets.meta.events.register_last("before-send.*", lambda request, **_: request.headers.update(same))
+    first = secrets.create_secret(Name="sent-twice", SecretString="x")
+    assert secrets.create_secret(Name="sent-twice", SecretString="x")["ARN"] == first["ARN"]
+    with pytest.raises(ClientError, match="ResourceExistsException"):
+        client(shared, "secretsmanager").create_secret(Name="sent-twice", SecretString="x")
+
+
 def test_a_presigned_address_works_and_keeps_its_region(shared: Cloud) -> None:
     client(shared, "s3").create_bucket(Bucket="presigned-one")
     url = client(shared, "s3", "eu-west-1").generate_presigned_url(
