@@ -265,7 +265,8 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
     unknown = [address for address in allowed if address not in losing]
     if unknown:
         raise OrreryError(
-            f"the plan loses no data at {unknown[0]}", next_step="leave out --allow-data-loss for it; nothing was changed"
+            f"the plan loses no data at {unknown[0]}",
+            next_step="leave out --allow-data-loss for it; nothing was changed",
         )
 
 

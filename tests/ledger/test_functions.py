@@ -67,7 +67,7 @@ def test_a_destination_asks_no_role(aws: LocalAws, name: str) -> None:
     failed = aws.queue(name)
     aws.function(name, "def handler(event, context): raise RuntimeError", aws.role(name, deny("sqs:*")))
     fail_to(aws, name, failed.arn)
-    assert aws.message(failed), "the destination asks the function's role now: raise the claim"
+    aws.message(failed, what="a destination that asks no role; it asks now, so raise the claim")
 
 
 def fail_to(aws: LocalAws, function: str, destination: str) -> None:
@@ -117,7 +117,7 @@ def test_a_schedule_asks_no_role_and_keeps_no_failed_call(aws: LocalAws, name: s
     missed = {"DeadLetterConfig": {"Arn": kept.arn}, "RetryPolicy": {"MaximumRetryAttempts": 0}}
     schedule(aws, f"{name}-lost", nowhere, role, **missed)
     schedule(aws, name, called.arn, role)
-    assert aws.message(called, 60), "a schedule asks its role now: raise the claim"
+    aws.message(called, 60, "a schedule that asks no role; it asks now, so raise the claim")
     never(lambda: aws.received(kept), 1, "a call that failed is kept")
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.local_aws import LocalAws, allow, deny, policy, refused, until
+from tests.support.local_aws import LocalAws, allow, deny, failure, policy, refused, until, works_now
 
 pytestmark = pytest.mark.e2e
 
@@ -33,9 +33,10 @@ def test_a_key_that_is_disabled_stops_no_message(aws: LocalAws, name: str) -> No
     queue = aws.queue(name, KmsMasterKeyId=key)
     topic = aws.client("sns").create_topic(Name=name, Attributes={"KmsMasterKeyId": key})["TopicArn"]
     aws.client("kms").disable_key(KeyId=key)
-    aws.client("sns").publish(TopicArn=topic, Message="through the topic")
-    aws.client("sqs").send_message(QueueUrl=queue.url, MessageBody="through the queue")
-    assert aws.message(queue) == "through the queue", "queues need their key now: raise the claim"
+    published = failure(lambda: aws.client("sns").publish(TopicArn=topic, Message="through the topic"))
+    works_now(published, "a topic needs its key")
+    sent = failure(lambda: aws.client("sqs").send_message(QueueUrl=queue.url, MessageBody="through the queue"))
+    works_now(sent, "a queue needs its key")
 
 
 def test_a_topic_delivers_what_a_subscription_wants_to_whom_lets_it(aws: LocalAws, name: str) -> None:
@@ -80,4 +81,4 @@ def test_an_alarm_tells_a_topic_that_does_not_let_it(aws: LocalAws, name: str) -
         AlarmActions=[topic],
     )
     alarms.put_metric_data(Namespace=name, MetricData=[{"MetricName": "M", "Value": 1}])
-    assert name in aws.message(heard), "alarms need the topic's leave now: raise the claim"
+    aws.message(heard, what="an alarm that needs no leave; it needs the topic's now, so raise the claim")

@@ -48,16 +48,20 @@ def works_now(seen: Any, what: str) -> None:
     assert not seen, f"{what} ({seen!r}): it works now, so raise the claim in infra/ledger.toml"
 
 
-def refused(call: Callable[[], Any]) -> str:
-    """Return with which code a call is denied, or nothing when it isn't; every other error is raised."""
+def failure(call: Callable[[], Any]) -> str:
+    """Return with which code a call fails, or nothing when it doesn't."""
     try:
         call()
     except ClientError as error:
-        code: str = error.response["Error"]["Code"]
-        if code not in REFUSALS:
-            raise
-        return code
+        return str(error.response["Error"]["Code"])
     return ""
+
+
+def refused(call: Callable[[], Any]) -> bool:
+    """Return whether a call is denied; it must not fail otherwise."""
+    code = failure(call)
+    assert not code or code in REFUSALS, code
+    return bool(code)
 
 
 def allow(*actions: str, on: str | list[str] = "*", **more: Any) -> Statement:
@@ -166,9 +170,9 @@ class LocalAws:
         found = self.client("sqs").receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10).get("Messages", [])
         return [each["Body"] for each in found]
 
-    def message(self, queue: Queue, seconds: float = 20) -> str:
-        """Wait for a queue's next message."""
-        return str(until(lambda: self.received(queue), seconds, f"a message in {queue.arn}")[0])
+    def message(self, queue: Queue, seconds: float = 20, what: str = "") -> str:
+        """Wait for a queue's next message; ``what`` says what it means when there is none."""
+        return str(until(lambda: self.received(queue), seconds, what or f"a message in {queue.arn}")[0])
 
     def key(self, **settings: Any) -> str:
         """Make a KMS key and return its id."""
