@@ -8,20 +8,19 @@ import os
 import shlex
 import shutil
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra import ledger, targets
 from infra import stack as stacks
-from infra import targets
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.live import Live
 from infra.output import Ui
-from infra.paths import ROOT, STATE
+from infra.paths import STATE
 from infra.stack import Stack
 from infra.targets import Target
 from infra.terraform import Plan, State, Terraform
@@ -312,7 +311,7 @@ def _ledger_line(at: Session, state: State) -> str:
     resources = state.resources
     if not at.target.local:
         return f"{len(resources)} resources in AWS account {at.target.account_id}."
-    executed_types = set(tomllib.loads((ROOT / "infra" / "ledger.toml").read_text())["executed"])
+    executed_types = ledger.executed()
     stand_in = tuple(f"module.{name}." for name in at.stack.stand_ins)
     own = [each for each in resources if not (stand_in and each[0].startswith(stand_in))]
     executed = sum(kind in executed_types for _, kind in own)

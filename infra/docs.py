@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import catalog, graph, modules, policies
+from infra import catalog, graph, ledger, modules, policies
 from infra.errors import OrreryError
 from infra.paths import MODULES, ROOT
 
@@ -49,6 +49,8 @@ def generated() -> list[tuple[Path, str, Callable[[], str]]]:
     parts: list[tuple[Path, str, Callable[[], str]]] = [
         (ROOT / "README.md", "stacks", catalog.as_markdown),
         (ROOT / "docs" / "policies.md", "policies", policies.as_markdown),
+        (ROOT / "docs" / "ledger.md", "ledger", ledger.as_markdown),
+        (ROOT / "docs" / "ledger.json", "", ledger.as_json),
     ]
     for name in modules.names():
         parts.append((MODULES / name / "README.md", "interface", lambda n=name: modules.as_markdown(modules.load(n))))  # type: ignore[misc]  # the default binds the loop's name
@@ -59,6 +61,7 @@ def generated() -> list[tuple[Path, str, Callable[[], str]]]:
         if info.built:
             parts.append((info.path / graph.FILE, "", lambda i=info: graph.draw(i)))  # type: ignore[misc]  # as above
             parts.append((info.path / "README.md", "picture", lambda i=info: graph.as_markdown(i)))  # type: ignore[misc]
+            parts.append((info.path / "README.md", "locally", lambda i=info: ledger.stack_as_markdown(i)))  # type: ignore[misc]
     return parts
 
 

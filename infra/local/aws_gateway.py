@@ -69,6 +69,7 @@ def prepare_environment(settings: dict[str, Any]) -> None:
     clear(temporary)
     os.environ.update(
         {
+            "AUTH": "true",
             "AWS_DEFAULT_REGION": "us-east-1",
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(settings["port"]),
@@ -548,6 +549,17 @@ def lambda_endpoints(ports: dict[str, int], main_port: int) -> None:
         module.subprocess = SimpleNamespace(**names)
 
 
+def loopback_counts_as_tls() -> None:
+    """Let policies that refuse plain HTTP take every request for one over TLS.
+
+    All ports are plain HTTP on loopback, and every module's policies refuse plain HTTP: they would refuse all.
+    """
+    import ministack.app as ministack
+
+    pin = ministack.pin_request_origin
+    ministack.pin_request_origin = lambda source_ip, _: pin(source_ip, True)
+
+
 # ------------------------------------------------------------------------------------------- saving
 
 
@@ -731,6 +743,7 @@ async def serve(settings: dict[str, Any]) -> None:
         loop.add_signal_handler(number, stop.set)
     router = Router(settings)
     lambda_endpoints(settings["regions"], settings["port"])
+    loopback_counts_as_tls()
     load_beside("aws_mends").apply()
     await router.gate.open()
     saving = asyncio.create_task(router.saver.run())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ from xml.sax.saxutils import escape
 def apply() -> None:
     """Put the mends into MiniStack's modules."""
     alarms_in_xml()
+    alarms_that_look()
     replica_keys()
     secret_replicas()
     encoded_versions()
@@ -77,6 +79,30 @@ def to_xml(value: Any, key: str = "") -> str:
     if key.endswith("Timestamp") and isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return escape(str(value))
+
+
+def alarms_that_look() -> None:
+    """Let an alarm look at its own dimensions, and also when a service of AWS writes its metric.
+
+    Without it one function's error sets off the alarms of all functions, and only once somebody else writes a metric.
+    """
+    from ministack.services import cloudwatch
+
+    evaluate, record = cloudwatch._evaluate_alarm, cloudwatch.record_metric
+
+    def evaluate_its_own(alarm: dict[str, Any]) -> None:
+        wanted = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+        own = {key: points for key, points in cloudwatch._metrics.items() if key[2] == wanted}
+        # The same code with other metrics before its eyes: the module's own are written to meanwhile.
+        FunctionType(evaluate.__code__, {**vars(cloudwatch), "_metrics": own})(alarm)
+
+    def record_and_look(namespace: str, metric_name: str, *more: Any, **named: Any) -> None:
+        record(namespace, metric_name, *more, **named)
+        for alarm in list(cloudwatch._alarms.values()):
+            if (alarm.get("Namespace"), alarm.get("MetricName")) == (namespace, metric_name):
+                evaluate_its_own(alarm)
+
+    cloudwatch._evaluate_alarm, cloudwatch.record_metric = evaluate_its_own, record_and_look
 
 
 def replica_keys() -> None:

@@ -1,4 +1,4 @@
-"""One local cloud for all tests that deploy stacks, in the session's own state folder."""
+"""The command line on the session's local cloud, and what is deployed there for all tests that need it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,17 +18,9 @@ import pytest
 
 from infra.local import Cloud
 from infra.paths import ROOT, STATE
+from tests.support.local_aws import until
 
 Run = subprocess.CompletedProcess[str]
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait for a condition and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
-        time.sleep(0.05)
-    return value
 
 
 @dataclass(frozen=True)
@@ -128,15 +119,6 @@ class Orrery:
     def no_terraform_is_left(self, slug: str) -> None:
         """Wait until nothing works in a stack's folder any more."""
         until(lambda: not self.terraforms(slug), 30, f"terraform to end in {self.folder(slug)}")
-
-
-@pytest.fixture(scope="session")
-def local_cloud() -> Iterator[Cloud]:
-    """The local cloud of this session; commands start what they need of it."""
-    cloud = Cloud(STATE)
-    yield cloud
-    cloud.down()
-    assert cloud.supervisor.orphans() == []
 
 
 @pytest.fixture(scope="session")

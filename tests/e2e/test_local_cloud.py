@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import random
@@ -13,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,12 +27,12 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from infra.errors import OrreryError
 from infra.local import Cloud, Database, postgres
 from infra.local.service import is_free
+from tests.support.local_aws import LocalAws, allow
 
 pytestmark = pytest.mark.e2e
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 ANY: Any = boto3  # its stubs want literal service names
-ROLE = "arn:aws:iam::000000000000:role/any"
 
 
 def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
@@ -110,26 +108,13 @@ def wait_until_saved(cloud: Cloud) -> None:
     until(lambda: (saver := health(cloud)["saver"])["saved"] >= saver["changes"])
 
 
-def function(code: str) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("main.py", code)
-    return archive.getvalue()
-
-
 def deploy(cloud: Cloud, region: str, name: str, code: str) -> None:
-    client(cloud, "lambda", region).create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Role=ROLE,
-        Handler="main.handler",
-        Code={"ZipFile": function(code)},
-        Timeout=50,
-    )
+    aws = LocalAws(cloud)
+    aws.function(name, code, aws.role("lists-buckets", allow("s3:ListAllMyBuckets")), region, Timeout=50)
 
 
 def invoke(cloud: Cloud, region: str, name: str) -> Any:
-    return json.loads(client(cloud, "lambda", region).invoke(FunctionName=name)["Payload"].read())
+    return LocalAws(cloud).call(name, region=region)
 
 
 def connect(database: Database) -> psycopg.Connection[Any]:
@@ -209,7 +194,7 @@ def test_objects_and_items_go_to_the_emulator_that_executes(shared: Cloud) -> No
 
 def test_services_that_only_moto_has_are_answered_by_moto(shared: Cloud) -> None:
     lake = client(shared, "lakeformation")
-    lake.register_resource(ResourceArn="arn:aws:s3:::lake", RoleArn=ROLE)
+    lake.register_resource(ResourceArn="arn:aws:s3:::lake", RoleArn="arn:aws:iam::000000000000:role/any")
     assert [one["ResourceArn"] for one in lake.list_resources()["ResourceInfoList"]] == ["arn:aws:s3:::lake"]
     assert client(shared, "redshift").describe_clusters()["Clusters"] == []
     assert health(shared)["moto_loaded"]
@@ -223,6 +208,17 @@ def test_an_operation_that_only_moto_has_is_answered_by_moto(shared: Cloud) -> N
 def test_what_neither_has_is_an_error_and_no_success(shared: Cloud) -> None:
     with pytest.raises(ClientError):
         client(shared, "gamelift").list_fleets()
+
+
+def test_a_call_whose_answer_was_lost_is_not_executed_twice(shared: Cloud) -> None:
+    """An SDK repeats it under the same invocation id; a new call for the same secret is refused as on AWS."""
+    secrets = client(shared, "secretsmanager")
+    same = {"amz-sdk-invocation-id": "5b1c0a1e-0000-4000-8000-000000000001"}
+    secrets.meta.events.register_last("before-send.*", lambda request, **_: request.headers.update(same))
+    first = secrets.create_secret(Name="sent-twice", SecretString="x")
+    assert secrets.create_secret(Name="sent-twice", SecretString="x")["ARN"] == first["ARN"]
+    with pytest.raises(ClientError, match="ResourceExistsException"):
+        client(shared, "secretsmanager").create_secret(Name="sent-twice", SecretString="x")
 
 
 def test_a_presigned_address_works_and_keeps_its_region(shared: Cloud) -> None:

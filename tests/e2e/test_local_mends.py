@@ -42,6 +42,16 @@ form(**{"Action": "PutMetricAlarm", "AlarmName": "a<b", "Namespace": "N", "Metri
         "Dimensions.member.1.Name": "D", "Dimensions.member.1.Value": "V"})
 alarms = form(Action="DescribeAlarms", **{"AlarmNames.member.1": "a<b"})
 
+alarm = {"Action": "PutMetricAlarm", "Namespace": "N", "Period": "300", "Statistic": "Sum",
+         "EvaluationPeriods": "1", "Threshold": "1", "ComparisonOperator": "GreaterThanThreshold",
+         "Dimensions.member.1.Name": "D"}
+for who, metric in (("one", "E"), ("two", "E"), ("three", "F")):
+    form(**{**alarm, "AlarmName": who, "MetricName": metric, "Dimensions.member.1.Value": who})
+form(Action="PutMetricData", Namespace="N", **{"MetricData.member.1.MetricName": "E", "MetricData.member.1.Value": "9",
+     "MetricData.member.1.Dimensions.member.1.Name": "D", "MetricData.member.1.Dimensions.member.1.Value": "one"})
+cloudwatch.record_metric("N", "F", 9, "Count", {"D": "three"})
+states = [cloudwatch._alarms[who]["StateValue"] for who in ("one", "two", "three")]
+
 secret = "secretsmanager."
 ask(secretsmanager, secret + "CreateSecret", Name="s", SecretString="v",
     AddReplicaRegions=[{"Region": "eu-west-1", "KmsKeyId": "k"}])
@@ -76,6 +86,8 @@ print(json.dumps({
     "alarm actions": "<AlarmActions><member>arn:aws:sns:us-east-1:0:t</member></AlarmActions>" in alarms,
     "alarm percentile": "<ExtendedStatistic>p99</ExtendedStatistic>" in alarms and "<Statistic>" not in alarms,
     "alarm name escaped": "a&lt;b" in alarms,
+    "alarms look at their own dimensions": states[:2] == ["ALARM", "INSUFFICIENT_DATA"],
+    "alarms look when a service writes": states[2] == "ALARM",
     "secret created with a replica": [status["Region"] for status in replicas] == ["eu-west-1"],
     "secret replica removed": len(replicas) > len(left) == 0,
     "table replica has its own key": replica["SSEDescription"]["KMSMasterKeyArn"] == "key-eu",

@@ -125,7 +125,7 @@ def test_a_deployment_plans_applies_checks_and_says_what_to_try_next(
         "70_quasar on local: 2 to create.",
         "  ok  it beats: once",
         "",
-        "Local cloud: 1 resource executed, 1 accepted (control plane only), 0 modules stood in for, 0 cloud-only.",
+        "Local cloud: 2 resources executed, 0 accepted (control plane only), 0 modules stood in for, 0 cloud-only.",
         "  topic = arn:topic",
         "Next:",
         "  make run STACK=70_quasar",
@@ -301,12 +301,15 @@ def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
         ("module.lake.aws_s3_bucket.this", "aws_s3_bucket"),
         ("module.database_copy.aws_sqs_queue.q", "aws_sqs_queue"),
     )
-    key, role = ("module.lake.aws_kms_key.this", "aws_kms_key"), ("module.lake.aws_iam_role.this", "aws_iam_role")
+    key, zone = (
+        ("module.lake.aws_kms_key.this", "aws_kms_key"),
+        ("module.lake.aws_route53_zone.this", "aws_route53_zone"),
+    )
     secret = ("module.database.aws_secretsmanager_secret.this", "aws_secretsmanager_secret")
     with deploy.session(info, "local", Ui()) as at:
         at.stack.stand_ins["database"] = "postgres"
         at.stack.skipped += ["logs of zone", "warehouse (snowflake)"]
-        assert deploy._ledger_line(at, State({}, (lake, key, role, secret, queue))) == (
+        assert deploy._ledger_line(at, State({}, (lake, key, zone, secret, queue))) == (
             "Local cloud: 3 resources executed, 1 accepted (control plane only), "
             "1 module stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
         )

@@ -12,11 +12,10 @@ from infra.paths import MODULES, ROOT
 
 
 def _stale(file: Path) -> bool:
-    for each, marker, produce in docs.generated():
-        if each == file:
-            text = file.read_text()
-            return docs.merged(text, marker, produce()) != text
-    raise AssertionError(f"{file} has no generated part")
+    text = file.read_text()
+    parts = [docs.merged(text, marker, produce()) for each, marker, produce in docs.generated() if each == file]
+    assert parts, f"{file} has no generated part"
+    return any(part != text for part in parts)
 
 
 def test_the_readmes_table_of_forty_is_up_to_date() -> None:
@@ -34,6 +33,11 @@ def test_a_stacks_picture_is_up_to_date_and_its_readme_shows_it(name: str) -> No
     assert not _stale(folder / graph.FILE), "run: make docs"
     assert not _stale(folder / "README.md"), "run: make docs"
     assert f"]({graph.FILE})" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["ledger.md", "ledger.json"])
+def test_the_ledgers_documents_are_up_to_date(name: str) -> None:
+    assert not _stale(ROOT / "docs" / name), "run: make docs"
 
 
 def test_a_changed_stack_makes_its_picture_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,57 @@
+"""What is replaced or left out locally: it really is, and there is still a reason for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra import catalog, modules, stack, targets
+from infra.local import Cloud
+from tests.support.local_aws import LocalAws, allow
+
+pytestmark = pytest.mark.e2e
+
+
+def test_postgresql_keeps_rows_in_a_database_of_the_stacks_own(local_cloud: Cloud, name: str) -> None:
+    local_cloud.up(["postgres"])
+    made = local_cloud.provision_database(name.replace("-", "_"))
+    where = f"host={made.host} port={made.port} dbname={made.database} user={made.user}"
+    try:
+        with psycopg.connect(where, password=made.password, autocommit=True) as connection:
+            connection.execute("CREATE TABLE launches (mission text)")
+            connection.execute("INSERT INTO launches VALUES ('Sputnik')")
+            assert connection.execute("SELECT mission FROM launches").fetchall() == [("Sputnik",)]
+    finally:
+        local_cloud.drop_database(name.replace("-", "_"))
+
+
+@pytest.mark.parametrize("module", [each for each in modules.names() if modules.load(each).local == "cloud-only"])
+def test_a_cloud_only_module_is_left_out_of_a_stack(tmp_path: Path, module: str) -> None:
+    interface = modules.load(module)
+
+    class Only(stack.Stack):
+        def build(self) -> None:
+            needed = [name for name, variable in interface.variables.items() if variable.required]
+            made = self.module("only", module, **{name: stack.Ref(f"${{var.{name}}}") for name in needed})
+            assert {getattr(made, name) for name in interface.outputs} == {None}
+
+    local = Only(catalog.built("01_meteor"), targets.local({"AWS_ENDPOINT_URL": ""}, {}), tmp_path)
+    assert "module" not in local.synthesise()
+    assert local.skipped == [f"only ({module})"]
+
+
+def test_no_network_stops_a_function(aws: LocalAws, name: str) -> None:
+    """In a VPC without a way out, on AWS, the function would reach nothing."""
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=name, Description="Closed.", VpcId=vpc)["GroupId"]
+    found = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=found["IpPermissionsEgress"])
+    code = "import boto3\ndef handler(event, context): return boto3.client('sts').get_caller_identity()['Account']"
+    role = aws.role(name, allow("ec2:*"))
+    aws.function(name, code, role, Timeout=10, VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group]})
+    answer = aws.call(name)
+    assert answer == "000000000000", f"a network stops packets now ({answer}): deploy the module `network` locally"
