@@ -71,7 +71,8 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/mypy
 	$(ORRERY) terraform fmt -check -recursive modules
 	$(ORRERY) terraform fmt -check -recursive infra/policies
-	$(LINT)/shellcheck orrery .ci/run
+	$(LINT)/shellcheck orrery .ci/run scripts/*.sh
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
 	$(LINT)/ruff check --fix .

@@ -173,6 +173,7 @@ def deploy(
     allow_data_loss: Annotated[
         list[str] | None, typer.Option(help="On AWS: an address whose data may be lost; once for each.")
     ] = None,
+    plan_file: Annotated[str, typer.Option("--plan", help="Apply this plan, kept by review --target.")] = "",
     verbose: VerboseOption = False,
 ) -> None:
     """Deploy a stack, prove that it works, and say what to try next."""
@@ -180,7 +181,8 @@ def deploy(
     from infra import deploy as life
 
     name, allowed = targets.check_name(target), allow_data_loss or []
-    life.deploy(catalog.built(stack), name, Ui(verbose), yes=yes, allowed=allowed)
+    saved = Path(plan_file).resolve() if plan_file else None
+    life.deploy(catalog.built(stack), name, Ui(verbose), yes=yes, allowed=allowed, saved=saved)
 
 
 @app.command()

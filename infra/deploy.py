@@ -110,7 +110,15 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
         yield Session(stack, target, terraform, local, ui)
 
 
-def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool, allowed: Sequence[str] = ()) -> None:
+def deploy(
+    info: StackInfo,
+    target_name: str,
+    ui: Ui,
+    *,
+    yes: bool,
+    allowed: Sequence[str] = (),
+    saved: Path | None = None,
+) -> None:
     """Deploy a stack: plan, show, ask where data would be lost, apply, prove that it works, say what to try.
 
     Parameters
@@ -125,6 +133,8 @@ def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool, allowed: Seq
         Don't ask; on AWS it is not enough for a loss of data.
     allowed : sequence of str
         The addresses whose data may be lost; on AWS each one has to be named.
+    saved : Path, optional
+        Apply this plan, which was saved and reviewed before, instead of a new one.
 
     Raises
     ------
@@ -132,7 +142,7 @@ def deploy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool, allowed: Seq
         Something failed, a smoke check among it, the user said no, or data would be lost that nobody named.
     """
     with session(info, target_name, ui) as at:
-        plan = at.terraform.plan()
+        plan = at.terraform.take(saved) if saved else at.terraform.plan()
         show_plan(plan, info, target_name, ui)
         if at.target.local:
             _confirm(plan, yes, at.target)

@@ -63,6 +63,16 @@ DATA_HOLDERS = frozenset(
 """Resource types whose destruction loses data, or makes data unreadable (keys)."""
 
 
+ACTIONS = {
+    ("create",): "create",
+    ("update",): "update",
+    ("delete",): "delete",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+}
+"""What a plan's JSON form says is done to a resource, in the words of its events."""
+
+
 @dataclass(frozen=True)
 class Change:
     """One planned change: create, update, delete or replace."""
@@ -301,6 +311,31 @@ class Terraform:
             raise self._failure("show", run, "run the plan again")
         data: dict[str, Any] = json.loads("\n".join(run.plain))
         return data
+
+    def take(self, file: Path, name: str = "saved.tfplan") -> Plan:
+        """Take a plan that was saved elsewhere, such as the one that a reviewer saw, to be applied as it is.
+
+        Terraform itself refuses it when the state has changed since it was made.
+
+        Raises
+        ------
+        OrreryError
+            The file can't be read, or is no plan of this Terraform.
+        """
+        try:
+            shutil.copyfile(file, self.folder / name)
+        except OSError as error:
+            raise OrreryError(
+                f"cannot read the plan {file}: {error.strerror}",
+                next_step="name the one that a review kept: ./orrery review STACK --target aws --out DIR",
+            ) from error
+        shown = self.show(Plan(self.folder / name, ()))
+        changes = []
+        for each in shown.get("resource_changes", []):
+            action = ACTIONS.get(tuple(each["change"]["actions"]), "")
+            if each["mode"] == "managed" and action:
+                changes.append(Change(each["address"], each["type"], action, each.get("action_reason", "")))
+        return Plan(self.folder / name, tuple(changes))
 
     def schemas(self) -> dict[str, Any]:
         """Return the schemas of the folder's providers in Terraform's JSON form (some ten MB for AWS)."""

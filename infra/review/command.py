@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from infra.review.planning import Comparison
 from infra.review.trees import Tree
 
 OUT = STATE / "review" / "out"
+REVIEWED = "reviewed.tfplan"
+"""The plan beside its review, for ``orrery deploy --plan``."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,12 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
 
 
 def review_live(info: StackInfo, target_name: str, ui: Ui, *, out: Path = OUT) -> Written:
-    """Review a stack's plan against its real state on a target."""
+    """Review a stack's plan against its real state on a target; keep the plan, so that this very one can be applied."""
     with deploy.session(info, target_name, ui) as at:
-        plan = at.terraform.show(at.terraform.plan())
+        saved = at.terraform.plan()
+        plan = at.terraform.show(saved)
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(saved.path, out / REVIEWED)
     made = from_plan(plan, info.id, f"deployed on {target_name}", "working tree")
     return Written(made, write(made, out))
 

@@ -152,6 +152,28 @@ def test_the_last_applys_events_are_kept_to_tell_what_it_waited_for(work: Terraf
     assert kept == [hook("apply_start", "b")]
 
 
+def test_a_plan_saved_elsewhere_is_applied_as_it_is(work: Terraform, terraform: Any, tmp_path: Path) -> None:
+    shown = {
+        "resource_changes": [
+            {"address": "a", "type": "aws_s3_bucket", "mode": "managed", "change": {"actions": ["delete", "create"]}},
+            {"address": "b", "type": "aws_sqs_queue", "mode": "managed", "change": {"actions": ["no-op"]}},
+            {"address": "c", "type": "aws_region", "mode": "data", "change": {"actions": ["read"]}},
+        ]
+    }
+    terraform.does(show={"text": json.dumps(shown)})
+    reviewed = tmp_path / "reviewed.tfplan"
+    reviewed.write_text("the plan that was reviewed")
+    plan = work.take(reviewed)
+    assert plan.path.read_text() == "the plan that was reviewed"
+    assert [(each.address, each.action, each.loses_data) for each in plan.changes] == [("a", "replace", True)]
+    assert not any(call[0] == "plan" for call in terraform.calls)
+
+
+def test_a_plan_that_is_not_there_is_named(work: Terraform, tmp_path: Path) -> None:
+    with pytest.raises(OrreryError, match="cannot read the plan .*missing"):
+        work.take(tmp_path / "missing.tfplan")
+
+
 def test_plans_can_destroy_and_leave_the_cloud_alone(work: Terraform, terraform: Any) -> None:
     work.plan(destroy=True)
     work.plan(refresh=False, name="offline.tfplan")
