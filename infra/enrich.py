@@ -183,8 +183,8 @@ def without_indexes(address: Address) -> Address:
 
 def enrich(plan: Mapping[str, Any], configuration: Configuration) -> dict[str, Any]:
     """Return a copy of a plan with what policies need to know, and without what they don't; see the first lines."""
-    kept = {key: plan[key] for key in ("format_version", "terraform_version", "planned_values") if key in plan}
-    copy: dict[str, Any] = json.loads(json.dumps(kept))
+    copy: dict[str, Any] = {"planned_values": json.loads(json.dumps(plan["planned_values"]))}
+    copy["terraform_version"] = plan.get("terraform_version", "")  # by this key checkov knows a plan
     written = plan["configuration"]
     copy["configuration"] = {
         "provider_config": written.get("provider_config", {}),

@@ -178,6 +178,17 @@ def test_the_plan_itself_is_left_as_it_is(tmp_path: Path) -> None:
     assert found == plan("aws_x", {"kms_key_id": KEY}, {}, {"kms_key_id": True})
 
 
+def test_a_plan_without_a_version_is_still_known_as_one(tmp_path: Path) -> None:
+    found = plan("aws_x", {}, {}, {})
+    (tmp_path / "a").mkdir()
+    assert set(enrich.enrich(found, Configuration(found, tmp_path))) == {
+        "configuration",
+        "planned_values",
+        "resource_changes",
+        "terraform_version",
+    }
+
+
 def test_a_source_has_its_lines_and_its_skips(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text(
         'resource "a" "b" {\n}\n\n'
