@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,10 +20,39 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from infra.docs import write_section
-from infra.paths import ROOT
+from infra.paths import ROOT, STATE
 from scripts.bench_loop import HEADER, ORRERY, Budget, measure, measure_all
 
 BUDGETS = (Budget("`orrery scan`, all modules and the plan of all built stacks", [ORRERY, "scan"], 60, "cpu"),)
+
+
+def changed_clone(folder: Path) -> Path:
+    """Clone the checkout's last commit and change one stack in it: a function's time limit, and a right more.
+
+    Its state is its own; environments and caches are the checkout's, but for what reviews keep.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    stack = folder / "stacks" / "14_blackhole" / "stack.py"
+    text = stack.read_text().replace("timeout_s=10", "timeout_s=12").replace('"GetItem",', '"GetItem", "Scan",')
+    stack.write_text(text)
+    (folder / ".orrery" / "cache").mkdir(parents=True)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / ".orrery" / "envs").symlink_to(STATE / "envs")
+    for each in (STATE / "cache").iterdir():
+        if each.name != "review":
+            (folder / ".orrery" / "cache" / each.name).symlink_to(each)
+    return folder
+
+
+def of_reviews(clone: Path) -> tuple[Budget, ...]:
+    """Return the budgets of reviews in a changed clone."""
+    review = f"exec {clone / 'orrery'} review 14_blackhole --base HEAD"
+    forget = f"rm -rf {clone / '.orrery' / 'cache' / 'review'}; "
+    return (
+        Budget("review of 14_blackhole, one change", ["sh", "-c", review], 12, "cpu"),
+        Budget("the first one, against a base not seen before", ["sh", "-c", forget + review], 12, "cpu"),
+    )
 
 
 def main() -> int:
@@ -31,7 +62,12 @@ def main() -> int:
     runs = parser.parse_args().runs
     environment = {**os.environ, "NO_COLOR": "1"}
     empty, _ = measure(["python3", "-c", "pass"], environment, runs)
+    clone = changed_clone(STATE / "bench" / "clone")
     rows, broken = measure_all(BUDGETS, environment, runs, empty)
+    reviews = {**environment, "ORRERY_STATE": str(clone / ".orrery")}
+    for found, into in zip(measure_all(of_reviews(clone), reviews, runs, empty), (rows, broken), strict=True):
+        into += found
+    shutil.rmtree(clone)
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end"
     text = "\n".join([*HEADER, *rows, "", f"Median of {runs}. {time.strftime('%Y-%m-%d')}, {where}."])
     write_section(ROOT / "docs" / "benchmarks.md", "bench_review", text)
