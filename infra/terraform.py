@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import CACHE, ROOT
 
-MIRRORS = "/opt/*/registry.terraform.io"
+REGISTRY = "registry.terraform.io"
+MIRRORS = f"/opt/*/{REGISTRY}"
 ROOM_FOR_STATE = 64 * 1024 * 1024  # bytes; a state is a few MB, and Terraform keeps a backup beside it
 DATA_HOLDERS = frozenset(
     [
@@ -559,16 +560,9 @@ def cli_config() -> Path:
     Where the machine has a filesystem mirror, it serves the providers that it holds and the registry serves the
     rest; without a mirror a plugin cache keeps each stack from downloading its own copy.
     """
-    mirrors = sorted(Path("/").glob(MIRRORS.lstrip("/")))
-    plugins = CACHE / "terraform-plugins"
-    if mirrors:
-        held = [f"registry.terraform.io/{p.parent.name}/{p.name}" for p in sorted(mirrors[0].glob("*/*"))]
-        listed = json.dumps(held)
-        text = (
-            "provider_installation {\n"
-            f'  filesystem_mirror {{\n    path    = "{mirrors[0].parent}"\n    include = {listed}\n  }}\n'
-            f"  direct {{\n    exclude = {listed}\n  }}\n}}\n"
-        )
+    mirror, plugins = found_mirror(), plugin_cache()
+    if mirror:
+        text = provider_installation(mirror)
     else:
         text = f'plugin_cache_dir = "{plugins}"\nplugin_cache_may_break_dependency_lock_file = true\n'
     file = CACHE / "terraform.rc"
@@ -583,6 +577,28 @@ def cli_config() -> Path:
             f"cannot write to {CACHE}: {error.strerror}", next_step="free some disk space, then run the command again"
         ) from error
     return file
+
+
+def plugin_cache() -> Path:
+    """Return where Terraform keeps the providers that it downloaded, laid out as a mirror is."""
+    return CACHE / "terraform-plugins"
+
+
+def found_mirror() -> dict[Path, list[str]]:
+    """Return the machine's filesystem mirror with the providers that it holds, or nothing where there is none."""
+    for place in sorted(Path("/").glob(MIRRORS.lstrip("/"))):
+        return {place.parent: [f"{REGISTRY}/{p.parent.name}/{p.name}" for p in sorted(place.glob("*/*"))]}
+    return {}
+
+
+def provider_installation(mirrors: Mapping[Path, Sequence[str]]) -> str:
+    """Return the part of a CLI configuration that takes providers from mirrors, and all others from the registry."""
+    parts = [
+        f'  filesystem_mirror {{\n    path    = "{place}"\n    include = {json.dumps(list(held))}\n  }}\n'
+        for place, held in mirrors.items()
+    ]
+    excluded = json.dumps([name for held in mirrors.values() for name in held])
+    return f"provider_installation {{\n{''.join(parts)}  direct {{\n    exclude = {excluded}\n  }}\n}}\n"
 
 
 def find_terraform(ui: Ui | None = None) -> list[str]:

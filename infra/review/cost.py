@@ -235,7 +235,10 @@ def _charges(table: Table, resource: Priced, values: Values | None) -> list[_Cha
         return []
     entry = table.entries.get(resource.type)
     if entry is None:
-        raise _NoPriceError(table.unknown.get(resource.type, "the price table has no entry for this type"))
+        missing = "the price table has no entry for this type"
+        if not resource.type.startswith("aws_"):
+            missing = "the table holds prices of AWS only"
+        raise _NoPriceError(table.unknown.get(resource.type, missing))
     values = {**entry.defaults, **{name: value for name, value in values.items() if value is not None}}
     return [
         _fixed(table, part, values, resource.region)

@@ -1,8 +1,12 @@
-"""What each module's examples would create on AWS, planned offline and kept as one JSON file per example.
+"""What each module's examples would create, planned offline and kept as one JSON file per example.
 
-All examples are planned together, as children of one root: starting the provider costs seconds, a resource
-almost nothing. An inventory holds the number of resources by type and every value known while planning,
-so that whatever a change to a module does to AWS stands in its diff. To write them anew::
+All examples are planned together, as children of one root: starting the AWS provider costs seconds, a resource almost
+nothing. AWS is planned by its real provider. The other clouds' providers are schema-only, so ``mock_provider`` stands
+for what they would compute; what a module sets is planned just the same. ``terraform test`` does both in one plan.
+
+An inventory holds the number of resources by type, every value known while planning, and the outputs of the modules, so
+that whatever a change to a module does stands in its diff. ``<unknown>`` marks what is set, and known only after the
+apply. To write them anew::
 
     python -m tests.modules.inventory --write [module ...]
 """
@@ -22,18 +26,21 @@ from pathlib import Path
 from typing import Any
 
 from infra.paths import MODULES
+from infra.stack import PROVIDERS
 from tests.modules.terraform_cli import copy_of_modules, run
 
 INVENTORIES = Path(__file__).parent / "inventories"
 HOME_REGION = "us-east-1"
+UNKNOWN = "<unknown>"
 OFFLINE_PROVIDER = {
     "skip_credentials_validation": True,
     "skip_metadata_api_check": "true",
     "skip_requesting_account_id": True,
     "max_retries": 1,
 }
-PROVIDER_VERSION = "5.100.0"
 _ALIASES = re.compile(r"configuration_aliases\s*=\s*\[([^\]]*)\]")
+_CALLS = re.compile(r'^module "(\w+)"', re.MULTILINE)
+_VARIABLES = re.compile(r'^variable "(\w+)"', re.MULTILINE)
 
 Inventory = dict[str, Any]
 
@@ -55,60 +62,122 @@ class Example:
         """The file with what it is expected to create."""
         return INVENTORIES / f"{self.key}.json"
 
+    @property
+    def provider(self) -> str:
+        """The provider that its module is written for."""
+        facts = tomllib.loads((MODULES / self.module / "module.toml").read_text())
+        return str(facts.get("provider", "aws"))
+
+    def folder(self, modules: Path) -> Path:
+        """Return its folder in a copy of the modules."""
+        return modules / self.module / "examples" / self.case
+
+    def text(self, modules: Path) -> str:
+        """Return how it is written in a copy of the modules."""
+        return (self.folder(modules) / "main.tf").read_text()
+
     def aliases(self, modules: Path) -> list[str]:
         """Return the provider aliases that it declares; an alias is a region with underscores."""
-        declared = _ALIASES.search((modules / self.module / "examples" / self.case / "main.tf").read_text())
+        declared = _ALIASES.search(self.text(modules))
         return re.findall(r"aws\.(\w+)", declared[1]) if declared else []
 
 
 def examples() -> list[Example]:
-    """Return all examples written for the AWS provider; others have no provider to plan with offline."""
+    """Return all examples."""
     found = (Example(path.parts[-4], path.parts[-2]) for path in MODULES.glob("*/examples/*/main.tf"))
-    return sorted(filter(is_for_aws, found), key=lambda example: example.key)
-
-
-def is_for_aws(example: Example) -> bool:
-    """Tell whether the module's ``module.toml`` names no other provider."""
-    facts = tomllib.loads((MODULES / example.module / "module.toml").read_text())
-    return bool(facts.get("provider", "aws") == "aws")
+    return sorted(found, key=lambda example: example.key)
 
 
 def merged_root(chosen: Iterable[Example], modules: Path) -> dict[str, Any]:
-    """Return a configuration with each example as a child module."""
+    """Return a configuration with each example as a child module, and its outputs."""
     chosen = list(chosen)
     aliases = sorted({alias for example in chosen for alias in example.aliases(modules)})
+    providers = sorted({example.provider for example in chosen})
     calls: dict[str, Any] = {}
     for example in chosen:
-        calls[example.key] = {"source": f"./modules/{example.module}/examples/{example.case}"}
+        calls[example.key] = {"source": f"./{example.folder(modules).relative_to(modules.parent)}"}
+        calls[example.key] |= dict.fromkeys(_VARIABLES.findall(example.text(modules)), "asked-for")
         if example.aliases(modules):
             passed = {f"aws.{alias}": f"aws.{alias}" for alias in example.aliases(modules)}
             calls[example.key]["providers"] = {"aws": "aws", **passed}
-    regional = [{"alias": alias, "region": alias.replace("_", "-")} for alias in aliases]
-    return {
-        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}},
-        "provider": {"aws": [OFFLINE_PROVIDER | {"region": HOME_REGION}, *(OFFLINE_PROVIDER | r for r in regional)]},
+    root: dict[str, Any] = {
+        "terraform": {"required_providers": {name: PROVIDERS[name] for name in providers}},
         "module": calls,
+        "output": {key: {"value": f"${{module.{key}}}", "sensitive": True} for key in calls},
     }
+    if "aws" in providers:
+        regional = [{"alias": alias, "region": alias.replace("_", "-")} for alias in aliases]
+        root["provider"] = {
+            "aws": [OFFLINE_PROVIDER | {"region": HOME_REGION}, *(OFFLINE_PROVIDER | r for r in regional)]
+        }
+    return root
 
 
 def plan(chosen: Iterable[Example], folder: Path) -> dict[str, Inventory]:
     """Plan examples against the copy of the modules in ``folder``; return an inventory by `Example.key`."""
-    chosen = list(chosen)
-    (folder / "main.tf.json").write_text(json.dumps(merged_root(chosen, folder / "modules")))
+    chosen, modules = list(chosen), folder / "modules"
+    for example in chosen:
+        called = _CALLS.findall(example.text(modules))
+        outputs = {name: {"value": f"${{module.{name}}}", "sensitive": True} for name in called}
+        (example.folder(modules) / "outputs_of_modules.tf.json").write_text(json.dumps({"output": outputs}))
+    root = merged_root(chosen, modules)
+    (folder / "main.tf.json").write_text(json.dumps(root))
+    mocked = "".join(
+        f'mock_provider "{name}" {{}}\n' for name in root["terraform"]["required_providers"] if name != "aws"
+    )
+    (folder / "examples.tftest.hcl").write_text(mocked + 'run "examples" {\n  command = plan\n}\n')
     run(folder, "init", "-backend=false", "-input=false", "-no-color")
-    run(folder, "plan", "-input=false", "-no-color", "-lock=false", "-out=saved.tfplan")
-    shown = json.loads(run(folder, "show", "-json", "saved.tfplan"))
-    return {example.key: take_inventory(shown["resource_changes"], f"module.{example.key}.") for example in chosen}
+    events = map(json.loads, run(folder, "test", "-json", "-verbose").splitlines())
+    planned = next(event["test_plan"] for event in events if "test_plan" in event)
+    return {example.key: take_inventory(planned, example.key) for example in chosen}
 
 
-def take_inventory(changes: Iterable[Mapping[str, Any]], prefix: str) -> Inventory:
-    """Return what the resources below a module address are: counts by type, and known values by address."""
-    mine = [change for change in changes if change["address"].startswith(prefix) and change["mode"] == "managed"]
-    values = {change["address"].removeprefix(prefix): known(change["change"]["after"]) for change in mine}
+def take_inventory(planned: Mapping[str, Any], key: str) -> Inventory:
+    """Return what one example of a plan is: counts by type, known values by address, outputs by module call."""
+    prefix = f"module.{key}."
+    values, counts = {}, Counter[str]()
+    for one in planned["resource_changes"]:
+        if one["address"].startswith(prefix) and one["mode"] == "managed":
+            schema = planned["provider_schemas"][one["provider_name"]]["resource_schemas"][one["type"]]
+            after = mark_unknown(one["change"]["after"], one["change"]["after_unknown"], schema["block"])
+            values[one["address"].removeprefix(prefix)] = known(after)
+            counts[one["type"]] += 1
+    outputs = planned["output_changes"][key]
     return {
-        "resources": dict(sorted(Counter(change["type"] for change in mine).items())),
+        "resources": dict(sorted(counts.items())),
         "values": dict(sorted(values.items())),
+        "outputs": known(fill(outputs["after"], outputs["after_unknown"])),
     }
+
+
+def mark_unknown(value: Any, unknown: Any, block: Mapping[str, Any]) -> Any:
+    """Return a block's planned value with `UNKNOWN` where an argument is set to something known only after the apply.
+
+    What the provider computes is unknown as well, and says nothing: it gets no mark, and so doesn't an argument that the
+    provider would also compute by itself.
+    """
+    marked = dict(value)
+    for name, state in unknown.items():
+        attribute, inner = block.get("attributes", {}).get(name), block.get("block_types", {}).get(name)
+        if inner and isinstance(state, list):
+            pairs = zip(marked.get(name) or [], state, strict=False)
+            marked[name] = [mark_unknown(each, its, inner["block"]) for each, its in pairs]
+        elif inner and isinstance(state, dict) and marked.get(name):
+            marked[name] = mark_unknown(marked[name], state, inner["block"])
+        elif attribute and (state is not True or not attribute.get("computed")):
+            marked[name] = fill(marked.get(name), state)
+    return marked
+
+
+def fill(value: Any, unknown: Any) -> Any:
+    """Return a value with `UNKNOWN` wherever it is unknown."""
+    if unknown is True:
+        return UNKNOWN
+    if isinstance(unknown, dict) and unknown:
+        return {**(value or {}), **{name: fill((value or {}).get(name), state) for name, state in unknown.items()}}
+    if isinstance(unknown, list) and isinstance(value, list):
+        return [fill(each, state) for each, state in zip(value, unknown, strict=False)]
+    return value
 
 
 def known(value: Any) -> Any:

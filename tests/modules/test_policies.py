@@ -20,7 +20,8 @@ from infra.output import Ui
 from infra.paths import ROOT
 from infra.policies import POLICIES, SAMPLES
 from infra.scan import Finding, Planned
-from tests.modules.inventory import HOME_REGION, OFFLINE_PROVIDER, PROVIDER_VERSION
+from infra.stack import PROVIDERS
+from tests.modules.inventory import HOME_REGION, OFFLINE_PROVIDER
 from tests.modules.terraform_cli import run
 
 pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("policies")]
@@ -39,7 +40,7 @@ ELSEWHERE = {"alias": "elsewhere", "region": "ap-south-1"}
 def make_plan(folder: Path, sources: dict[str, Path]) -> dict[str, Any]:
     """Plan folders as modules of one root, as `infra.plan` does with the stacks."""
     root = {
-        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}},
+        "terraform": {"required_providers": {"aws": PROVIDERS["aws"]}},
         "provider": {
             "aws": [
                 OFFLINE_PROVIDER | {"default_tags": [{"tags": {"managed-by": "orrery"}}]} | place

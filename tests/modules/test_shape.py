@@ -13,6 +13,7 @@ from infra.paths import MODULES
 
 NAMES = modules.names()
 README_EXAMPLE = re.compile(r"^## Example\n.*?^```hcl\n(.*?)^```$", re.M | re.S)
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.M | re.S)
 STAND_IN_EXTRAS = {"standin", "standin_password"}
 
 
@@ -72,6 +73,31 @@ def test_readme_shows_the_tested_example(name: str) -> None:
     shown = README_EXAMPLE.search(readme)
     assert shown, "README.md has no `## Example` with an ```hcl block"
     assert shown[1] == (MODULES / name / "examples" / "basic" / "main.tf").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_hcl_in_the_readme_is_tested(name: str) -> None:
+    assert untested_hcl((MODULES / name / "README.md").read_text(), MODULES / name / "examples") == []
+
+
+def untested_hcl(readme: str, examples: Path) -> list[str]:
+    """Return the fenced blocks that are HCL, or say not what they are, and are none of the examples."""
+    tested = [path.read_text() for path in examples.glob("*/main.tf")]
+    return [
+        text
+        for language, text in FENCED.findall(readme)
+        if language in ("", "hcl", "terraform", "tf") and text not in tested
+    ]
+
+
+def test_hcl_that_is_no_example_is_seen() -> None:
+    readme = (MODULES / "queue" / "README.md").read_text()
+    for fence in ("```hcl", "```", "  ```terraform"):
+        planted = 'module "orders" {\n  source = "../queue"\n}\n'
+        more = f"{readme}\n{fence}\n{planted}{fence.split('`')[0]}```\n"
+        assert untested_hcl(more, MODULES / "queue" / "examples") == [planted]
+    changed = readme.replace("max_receive_count    = 3", "max_receive_count    = 4")
+    assert len(untested_hcl(changed, MODULES / "queue" / "examples")) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

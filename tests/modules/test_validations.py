@@ -16,10 +16,8 @@ from tests.modules.terraform_cli import copy_of_modules, environment, run
 
 pytestmark = pytest.mark.terraform
 
-NAMES = [name for name in modules.names() if modules.load(name).provider == "aws"]
 
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", modules.names())
 def test_module_passes_its_own_tests(name: str, tmp_path: Path) -> None:
     module = copy_of_modules(tmp_path) / name
     assert list(module.glob("tests/*.tftest.hcl")), f"{name} has no tests/*.tftest.hcl"
