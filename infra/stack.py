@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
 PROVIDERS = {
     "aws": {"source": "hashicorp/aws", "version": "5.100.0"},
+    "azurerm": {"source": "hashicorp/azurerm", "version": "4.55.0"},
+    "databricks": {"source": "databricks/databricks", "version": "1.99.0"},
     "google": {"source": "hashicorp/google", "version": "6.50.0"},
+    "snowflake": {"source": "snowflakedb/snowflake", "version": "2.11.0"},
+}
+# Of the others than AWS. Who one is and where comes from each provider's own environment variables.
+PROVIDER_SETTINGS: dict[str, dict[str, Any]] = {
+    # A private storage account is managed by Azure's management API only, and by roles instead of its keys.
+    "azurerm": {"features": [{"storage": [{"data_plane_available": False}]}], "storage_use_azuread": True},
 }
 TERRAFORM_VERSION = ">= 1.11.0"
 STAND_IN = "object({ host = string, port = number, database = string, username = string })"
@@ -171,7 +179,7 @@ class Stack:
                 del given[left_out]
                 self.skipped.append(f"{left_out} of {name}")
         if interface.provider != "aws":
-            self._other_providers[interface.provider] = [{}]  # project and credentials come from its environment
+            self._other_providers[interface.provider] = [PROVIDER_SETTINGS.get(interface.provider, {})]
         source = interface.path
         if stand_in:
             source = interface.path / "standin"

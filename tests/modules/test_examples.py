@@ -1,4 +1,4 @@
-"""Each example creates on AWS what its inventory says: planned offline, all examples in one run."""
+"""Each example creates what its inventory says: planned offline, all examples in one run."""
 
 from __future__ import annotations
 
@@ -114,6 +114,36 @@ MISTAKES = {
         "bucket_replication/roles.tf",
         replaced('"s3:ReplicateDelete"', '"s3:*"'),
         "bucket_replication_basic: values.module.replication.aws_iam_role_policy.a_to_b.policy.Statement",
+    ),
+    "a reference no longer leads to its resource": Mistake(
+        "secret/main.tf",
+        replaced("= aws_secretsmanager_secret.this.id\n", "= var.name\n"),
+        'secret_basic: values.module.secret.aws_secretsmanager_secret_version.this.secret_id: expected "<unknown>"',
+    ),
+    "an output is gone": Mistake(
+        "queue/outputs.tf",
+        without('output "url"', "}\n"),
+        'queue_basic: outputs.orders.url: expected "<unknown>", planned null',
+    ),
+    "a bucket on Google Cloud may be made public": Mistake(
+        "gcs_replica/main.tf",
+        replaced('"enforced"', '"inherited"'),
+        "gcs_replica_basic: values.module.landing.google_storage_bucket.this.public_access_prevention: expected",
+    ),
+    "a lake on Azure is open to all networks": Mistake(
+        "adls_container/main.tf",
+        replaced('"Deny"', '"Allow"'),
+        "adls_container_basic: values.module.lake.azurerm_storage_account.this.network_rules[0].default_action: expected",
+    ),
+    "a warehouse has no limit on its credits": Mistake(
+        "snowflake_warehouse/main.tf",
+        replaced("  resource_monitor    = snowflake_resource_monitor.this.name\n", ""),
+        "snowflake_warehouse_basic: values.module.warehouse.snowflake_warehouse.this.resource_monitor: expected",
+    ),
+    "a job's cluster follows no policy": Mistake(
+        "databricks_job/main.tf",
+        replaced("      policy_id          = databricks_cluster_policy.this.id\n", ""),
+        "databricks_job_basic: values.module.orders.databricks_job.this.job_cluster[0].new_cluster[0].policy_id: expected",
     ),
     "a resource is gone": Mistake(
         "dns/main.tf",

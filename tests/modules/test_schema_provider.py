@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from infra import modules
-from infra.stack import PROVIDERS
+from infra.stack import PROVIDER_SETTINGS, PROVIDERS
 from tests.modules.terraform_cli import TerraformError, copy_of_modules, run
 from tests.support.schema_provider.bindings import SCHEMAS, Bindings, as_text, used_resources
 from tests.support.schema_provider.mirror import PROVIDER
@@ -112,6 +112,31 @@ def test_it_plans_nothing_without_a_mock(folder: Path) -> None:
     (folder / "main.tf").write_text(BUCKET)
     with pytest.raises(TerraformError, match="PlanResourceChange method is not supported"):
         run(folder, "plan", "-no-color", "-input=false")
+
+
+USES = {  # a provider that nothing uses is not looked at
+    "azurerm_user_assigned_identity": {"name": "x", "location": "westeurope", "resource_group_name": "x"},
+    "databricks_cluster_policy": {"name": "x"},
+    "google_storage_bucket": {"name": "x", "location": "EU"},
+    "snowflake_account_role": {"name": "X"},
+}
+
+
+@pytest.mark.terraform
+def test_what_stacks_set_for_each_provider_is_valid(tmp_path: Path) -> None:
+    root: dict[str, Any] = {
+        "terraform": {"required_providers": {name: PROVIDERS[name] for name in EXCERPTS}},
+        "provider": {name: [PROVIDER_SETTINGS.get(name, {})] for name in EXCERPTS},
+        "resource": {name: {"x": arguments} for name, arguments in USES.items()},
+    }
+    (tmp_path / "main.tf.json").write_text(json.dumps(root))
+    run(tmp_path, "init", "-backend=false", "-input=false", "-no-color")
+    assert "Success!" in run(tmp_path, "validate", "-no-color")
+    for name in EXCERPTS:
+        planted = root | {"provider": root["provider"] | {name: [{"feature": [{}]}]}}
+        (tmp_path / "main.tf.json").write_text(json.dumps(planted, indent=1))
+        with pytest.raises(TerraformError, match=rf"in provider\.{name}\[0\]"):
+            run(tmp_path, "validate", "-no-color")
 
 
 @pytest.mark.terraform

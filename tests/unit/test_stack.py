@@ -127,6 +127,16 @@ def test_nothing_in_a_stack_for_aws_knows_the_local_cloud(name: str, tmp_path: P
 # -------------------------------------------------------------------------------- modules and providers
 
 
+def test_another_clouds_provider_comes_pinned_and_with_its_settings(plant: Plant, tmp_path: Path) -> None:
+    lake = dict.fromkeys(["log_analytics_workspace_id", "resource_group", "subnet_id", "key_vault_id", "key_url"], "x")
+    lake |= {"name": "lake", "container": "landing", "location": "westeurope"}
+    info = plant("70_quasar", small(f"self.module('lake', 'adls_container', **{lake})"))
+    made = synthesised(info, tmp_path)
+    assert made["terraform"]["required_providers"]["azurerm"] == stack.PROVIDERS["azurerm"]
+    assert made["provider"]["azurerm"] == [stack.PROVIDER_SETTINGS["azurerm"]]
+    assert "azurerm" not in synthesised(info, tmp_path, "local")["provider"]
+
+
 def test_regions_become_providers_and_modules_are_handed_theirs(plant: Plant, tmp_path: Path) -> None:
     info = plant(
         "70_quasar",
