@@ -9,6 +9,8 @@ supervisor, so it imports nothing from ``infra``.
 - A region's port can be cut: its listener is closed, open connections are reset, and the port refuses until
   it is restored. Code that runs in another region cannot reach a cut region through its own port either. The
   main port always answers: it is the operator's door.
+- IAM is checked: the key ``test`` is the account's root, functions have their roles' grants (ADR 0010). What only
+  moto has checks nothing.
 - MiniStack saves its state when it is stopped; ``Saver`` also does after every change, so that a kill -9
   loses about a second. What only moto has is not kept over a restart.
 """

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra import targets
 from infra.live import Live
 from infra.output import Ui
-from tests.support.local_aws import ACCOUNT, HERE, LocalAws, allow, deny, never, until, works_now
+from tests.support.local_aws import ACCOUNT, HERE, LocalAws, Queue, allow, deny, never, until, works_now
 
 pytestmark = pytest.mark.e2e
 
@@ -35,13 +35,13 @@ def handler(event, context):
 
 
 def test_a_function_runs_its_code_as_its_role_within_its_time(aws: LocalAws, name: str) -> None:
-    settings = {"Environment": {"Variables": {"SETTING": "given"}}, "Timeout": 2}
+    settings = {"Environment": {"Variables": {"SETTING": "given"}}, "Timeout": 3}
     aws.function(name, DOES_AS_TOLD, aws.role(name), **settings)
     told = aws.call(name)
     assert told["setting"] == "given"
     assert told["as"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{name}"
     assert aws.call(name, {"fail": "as told"})["errorMessage"] == "as told"
-    assert "timed out" in aws.call(name, {"sleep": 5})["errorMessage"]
+    assert "timed out" in aws.call(name, {"sleep": 6})["errorMessage"]
     aws.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     with pytest.raises(ClientError, match="TooManyRequestsException"):
         aws.call(name)
@@ -93,32 +93,40 @@ def test_a_service_calls_a_function_that_permits_it_nothing(aws: LocalAws, name:
 # --------------------------------------------------------------------------------------------- schedules
 
 
-def schedule(aws: LocalAws, name: str, target: str, role: str, **more: Any) -> None:
-    """Let a schedule call a target in a moment."""
+@pytest.fixture(scope="module")
+def called(aws: LocalAws) -> dict[str, Queue]:
+    """Three schedules that fire at the same moment, because the local Scheduler looks only every ten seconds.
+
+    One has its grant, one has none, and one calls a queue that isn't there and has a dead-letter queue.
+    """
+    queues = {each: aws.queue(f"schedule-{each}") for each in ("granted", "ungranted", "dead-letter")}
+    granted = aws.role("schedule-granted", allow("sqs:SendMessage"), service="scheduler")
+    ungranted = aws.role("schedule-ungranted", deny("sqs:*"), service="scheduler")
+    nowhere = queues["granted"].arn.replace("granted", "nowhere")
+    missed = {"DeadLetterConfig": {"Arn": queues["dead-letter"].arn}, "RetryPolicy": {"MaximumRetryAttempts": 0}}
+    calls: dict[str, dict[str, Any]] = {
+        "missed": {"Arn": nowhere, "RoleArn": granted, **missed},
+        "ungranted": {"Arn": queues["ungranted"].arn, "RoleArn": ungranted},
+        "granted": {"Arn": queues["granted"].arn, "RoleArn": granted},
+    }
     soon = datetime.now(UTC) + timedelta(seconds=1)
-    aws.client("scheduler").create_schedule(
-        Name=name,
-        ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": target, "RoleArn": role, "Input": json.dumps({"sweep": True}), **more},
-    )
+    for name, target in calls.items():
+        aws.client("scheduler").create_schedule(
+            Name=f"schedule-{name}",
+            ScheduleExpression=f"at({soon:%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={**target, "Input": json.dumps({"sweep": True})},
+        )
+    return queues
 
 
-def test_a_schedule_calls_its_target_with_its_input(aws: LocalAws, name: str) -> None:
-    called = aws.queue(name)
-    schedule(aws, name, called.arn, aws.role(name, allow("sqs:SendMessage", on=called.arn), service="scheduler"))
-    assert aws.message(called, 60) == '{"sweep": true}'
+def test_a_schedule_calls_its_target_with_its_input(aws: LocalAws, called: dict[str, Queue]) -> None:
+    assert aws.message(called["granted"], 60) == '{"sweep": true}'
 
 
-def test_a_schedule_asks_no_role_and_keeps_no_failed_call(aws: LocalAws, name: str) -> None:
-    called, kept = aws.queue(f"{name}-called"), aws.queue(f"{name}-kept")
-    role = aws.role(name, deny("sqs:*"), service="scheduler")
-    nowhere = called.arn.replace("-called", "-nowhere")
-    missed = {"DeadLetterConfig": {"Arn": kept.arn}, "RetryPolicy": {"MaximumRetryAttempts": 0}}
-    schedule(aws, f"{name}-lost", nowhere, role, **missed)
-    schedule(aws, name, called.arn, role)
-    aws.message(called, 60, "a schedule that asks no role; it asks now, so raise the claim")
-    never(lambda: aws.received(kept), 1, "a call that failed is kept")
+def test_a_schedule_asks_no_role_and_keeps_no_failed_call(aws: LocalAws, called: dict[str, Queue]) -> None:
+    aws.message(called["ungranted"], 60, "a schedule that asks no role; it asks now, so raise the claim")
+    never(lambda: aws.received(called["dead-letter"]), 1, "a call that failed is kept")
 
 
 # --------------------------------------------------------------------------------------------- the HTTP API
