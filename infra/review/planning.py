@@ -22,7 +22,7 @@ from infra.review.synthetic import Synthetic, Types, as_text, attribute_types
 from infra.review.trees import Tree, module_of
 from infra.terraform import Terraform, write_configuration
 
-SETTLED = 1
+SETTLED = 2
 """The version of what is kept of a settled base; count it up when the way of settling changes."""
 ROUNDS = 5
 """How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""
