@@ -297,7 +297,7 @@ def _gigabyte(dsn: str, folder: Path) -> str:
     run = _one("meteor", path, dsn)
     path.unlink()
     return (
-        f"One file of {truth.bytes / 1e9:.2f} GB, {truth.rows:,} rows, 2 % dirty: {run.seconds:,.0f} s,"
+        f"`--gigabyte`: one file of {truth.bytes / 1e9:.2f} GB, {truth.rows:,} rows, 2 % dirty: {run.seconds:,.0f} s,"
         f" {run.seconds / truth.rows * 1e6:.1f} µs/row, {run.client_cpu:,.0f} CPU s in the loader,"
         f" peak {run.rss_mb} MB."
     )
