@@ -56,9 +56,13 @@ DATA_HOLDERS = frozenset(
         "aws_secretsmanager_secret",
         "aws_sns_topic",
         "aws_sqs_queue",
+        "azurerm_storage_account",
+        "azurerm_storage_container",
         "google_bigquery_dataset",
         "google_bigquery_table",
         "google_storage_bucket",
+        "snowflake_database",
+        "snowflake_schema",
     ]
 )
 """Resource types whose destruction loses data, or makes data unreadable (keys)."""

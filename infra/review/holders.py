@@ -131,5 +131,16 @@ PROTECTIONS: Mapping[str, Mapping[str, Protection]] = {
     },
     "aws_sns_topic": {},
     "aws_sqs_queue": {},
+    "google_bigquery_dataset": {
+        "not destroyed while it holds tables": lambda values, near: not values.get("delete_contents_on_destroy"),
+    },
+    "google_bigquery_table": {"deletion protection": _flag("deletion_protection")},
+    "google_storage_bucket": {
+        "not destroyed while it holds objects": lambda values, near: not values.get("force_destroy"),
+        "versioning": _block("versioning", "enabled"),
+        "soft delete": _block("soft_delete_policy", "retention_duration_seconds"),
+    },
+    "snowflake_database": {"time travel": _flag("data_retention_time_in_days")},
+    "snowflake_schema": {"time travel": _flag("data_retention_time_in_days")},
 }
-"""By type: what can protect its data, and how to see whether it does. AWS documents each under the attribute's name."""
+"""By type: what can protect its data, and how to see whether it does. Each is documented under the attribute's name."""

@@ -100,6 +100,13 @@ def test_another_buckets_versioning_protects_nothing() -> None:
     assert "versioning" in loss.missing
 
 
+def test_other_clouds_protect_in_their_own_ways() -> None:
+    bucket = {"force_destroy": True, "versioning": [{"enabled": True}], "soft_delete_policy": []}
+    (loss,) = holders.losses([delta("module.copy.google_storage_bucket.this", "delete", bucket)], {})
+    assert loss.protected == ("versioning",)
+    assert loss.missing == ("not destroyed while it holds objects", "soft delete")
+
+
 def test_every_protection_is_of_a_type_that_holds_data() -> None:
     assert holders.PROTECTIONS.keys() <= holders.DATA_HOLDERS
 
