@@ -79,8 +79,11 @@ def _visible(text: str) -> bool:
 
 def tidy(text: str) -> str:
     """Return ``text`` repaired, in Unicode's composed form, with single blanks and none at the ends."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", repair(text))
+    while not text.isascii():
+        better = " ".join(unicodedata.normalize("NFC", repair(text)).split())
+        if better == text:
+            return text
+        text = better  # a blank that is gone may have hidden a wrong decoding
     return " ".join(text.split())
 
 
