@@ -20,10 +20,12 @@ TEST = "$$($(ORRERY) env test)" -P -m pytest
 LINT = "$$(dirname "$$($(ORRERY) env lint)")"
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 list: ## all forty stacks
 	@$(ORRERY) list
+graph: ## STACK=… [OUTPUT=file]: draw the architecture of a stack as SVG
+	@$(ORRERY) graph "$(STACK)" $(if $(OUTPUT),--output "$(OUTPUT)")
 plan: ## STACK=… (or ALL=1): what AWS would get, and a review of what that changes against the base; no account
 	@$(ORRERY) plan $(STACK)
 	@$(ORRERY) review $(STACK)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -363,8 +364,7 @@ class Terraform:
 
     def _init_fingerprint(self) -> str:
         configuration = json.loads((self.folder / "main.tf.json").read_text())
-        sources = {name: block["source"] for name, block in configuration.get("module", {}).items()}
-        parts = [configuration.get("terraform"), sources, self._command]
+        parts = [configuration.get("terraform"), module_calls(self.folder), self._command]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _check_room(self) -> None:
@@ -470,6 +470,33 @@ class Terraform:
             return
         out, err = process.communicate()
         yield from (out if process.returncode == 0 else out + err).splitlines()
+
+
+_CALL = re.compile(r'^module "(\w+)" \{\n(?:.*\n)*?\s+source\s*=\s*"([^"]+)"', re.MULTILINE)
+
+
+def module_calls(folder: Path) -> list[tuple[str, str, str]]:
+    """Return every module call of a configuration and of the local modules that it calls: where, name, source.
+
+    Terraform wants to be initialised again when one of them is new or leads elsewhere, however deep it stands.
+    """
+    found: list[tuple[str, str, str]] = []
+    seen: set[Path] = set()
+    waiting = [folder.resolve()]
+    while waiting:
+        here = waiting.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        calls = [call for file in sorted(here.glob("*.tf")) for call in _CALL.findall(file.read_text())]
+        if (here / "main.tf.json").exists():
+            blocks = json.loads((here / "main.tf.json").read_text()).get("module", {})
+            calls += [(name, block["source"]) for name, block in blocks.items()]
+        for name, source in calls:
+            found.append((os.path.relpath(here, folder.resolve()), name, source))
+            if source.startswith(("./", "../")):
+                waiting.append((here / source).resolve())
+    return sorted(found)
 
 
 def write_configuration(folder: Path, configuration: Mapping[str, Any]) -> None:

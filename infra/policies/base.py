@@ -7,6 +7,7 @@ resources carry their address, and `infra.enrich` has put into them what a plan 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -125,9 +126,9 @@ class _Judge:
         )
         self.severity = Severities[facts.severity.upper()]
 
+    @abstractmethod  # checkov's own base classes see to it
     def keeps(self, resource: Resource) -> bool | None:
         """Tell whether a resource keeps the policy; None where the policy has nothing to say about it."""
-        raise NotImplementedError
 
     def _answer(self, conf: Resource) -> CheckResult:
         kept = self.keeps(conf)

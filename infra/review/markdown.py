@@ -190,7 +190,7 @@ def _policy(review: Review, most: int) -> list[str]:
 
 def _cost(review: Review, most: int) -> list[str]:
     cost, entries = review.cost, []
-    for line in cost.lines:
+    for line in (each for each in cost.lines if each.before != each.after):
         entries.append(
             f"- {_code(line.address)}: {line.before} → {line.after} ({'; '.join(line.working)}). {line.assumption}"
         )

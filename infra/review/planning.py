@@ -20,6 +20,7 @@ from infra.output import Ui
 from infra.paths import CACHE
 from infra.review.synthetic import Synthetic, Types, as_text, attribute_types
 from infra.review.trees import Tree, module_of
+from infra.terraform import ACTIONS as PLANNED
 from infra.terraform import Terraform, write_configuration
 
 SETTLED = 2
@@ -360,15 +361,8 @@ def delta(change: Mapping[str, Any], stacks: Sequence[str]) -> Delta | None:
     )
 
 
-ACTIONS = {
-    ("create",): "create",
-    ("update",): "update",
-    ("delete",): "delete",
-    ("delete", "create"): "replace",
-    ("create", "delete"): "replace",
-    ("forget",): "forget",
-    ("create", "forget"): "replace",
-}
+ACTIONS = {**PLANNED, ("forget",): "forget", ("create", "forget"): "replace"}
+"""What a plan says is done to a resource, in the words of a review; a ``removed`` block forgets."""
 
 
 def _either(one: Any, other: Any) -> dict[str, Any]:

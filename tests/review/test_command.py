@@ -117,3 +117,14 @@ def test_a_finding_that_a_change_adds_is_told_alone(run: Run, edit: Any) -> None
     added = [line for line in done.stdout.splitlines() if line.startswith("- **added** ")]
     assert added and all("aws_s3_bucket" in line for line in added), done.stdout
     assert any("modules/object_store/main.tf:" in line for line in added)
+
+
+def test_a_module_more_in_a_stack_is_planned_too(run: Run, edit: Any) -> None:
+    more = """self.module(
+            "backlog", "queue", name=self.physical("backlog"), kms_key_arn=keys[HOME].arn
+        )
+        users = self.module("""
+    edit("stacks/14_blackhole/stack.py", "users = self.module(", more)
+    done = run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "**14_blackhole** `module.backlog`: 2 to create" in done.stdout

@@ -75,6 +75,20 @@ def test_init_is_skipped_while_nothing_that_it_reads_changed(work: Terraform, te
     assert terraform.commands == ["init"] * 3
 
 
+def test_a_call_that_a_module_gains_needs_another_init(work: Terraform, terraform: Any) -> None:
+    inner, deep = work.folder.parent / "m", work.folder.parent / "deep"
+    inner.mkdir()
+    deep.mkdir()
+    (inner / "main.tf").write_text('module "deep" {\n  name   = "x"\n  source = "../deep"\n}\n')
+    work.init()
+    (inner / "other.tf").write_text('resource "aws_s3_bucket" "b" {}\n')
+    work.init()
+    assert terraform.commands == ["init"], "a resource more needs no init"
+    (deep / "main.tf.json").write_text(json.dumps({"module": {"deeper": {"source": "./deeper"}}}))
+    work.init()
+    assert terraform.commands == ["init", "init"]
+
+
 def test_a_failed_init_is_tried_again_and_names_the_reason(work: Terraform, terraform: Any) -> None:
     terraform.does(init={"code": 1, "stderr": "╷\n│ Error: Failed to query available provider packages\n│ more\n"})
     for _ in range(2):
