@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run destroy up down reset status logs doctor module docs bench lock \
+.PHONY: help list graph plan review deploy drift run destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -11,6 +11,7 @@ MODULE ?=
 OUTPUT ?=
 SARIF ?=
 JUNIT ?=
+PLANT ?=
 PYTEST_ARGS ?=
 export DATA TARGET YES VERBOSE ALL BASE SARIF JUNIT
 
@@ -67,6 +68,9 @@ test-e2e: ## stacks and services on a local cloud of their own
 	$(TEST) -m e2e $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
+mistakes: ## [PLANT="--all"]: plant mistakes in copies of modules and stacks; each must be found
+	@$(ORRERY) env scan >/dev/null
+	"$$($(ORRERY) env test)" -P scripts/plant_mistakes.py $(PLANT)
 lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/ruff check .
 	$(LINT)/ruff format --check .

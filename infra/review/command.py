@@ -14,6 +14,7 @@ from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import STATE
 from infra.review import document, markdown, model, planning, svg, trees
+from infra.review.guards import lowered_classes
 from infra.review.planning import Comparison
 from infra.review.trees import Tree
 
@@ -64,7 +65,9 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
         with ui.step("comparing"):
             comparison = planning.compare(before, after, stacks, ui)
         policy = policy_changes(before, after, comparison, ui)
-    made = model.build(comparison, before.label, after.label, stacks, tag_changes(before, after, stacks), policy)
+    classes = lowered_classes(tags_of(before, stacks), tags_of(after, stacks))
+    tags = tag_changes(before, after, stacks)
+    made = model.build(comparison, before.label, after.label, stacks, tags, policy, classes)
     return Written(made, write(made, out))
 
 
@@ -141,6 +144,11 @@ def as_creation(plan: Mapping[str, Any]) -> dict[str, Any]:
         if each["change"]["after"] is not None
     ]
     return {**plan, "resource_changes": changes}
+
+
+def tags_of(tree: Tree, stacks: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """Return the default tags of those of a tree's stacks that could be built."""
+    return {name: tree.stacks[name].tags for name in stacks if name in tree.stacks and not tree.stacks[name].error}
 
 
 def tag_changes(before: Tree, after: Tree, stacks: Sequence[str]) -> list[str]:

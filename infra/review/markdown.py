@@ -107,6 +107,10 @@ def _losses(review: Review, most: int) -> list[str]:
         if each.action != "move":
             entries[-1] += f" Protected by: {', '.join(each.protected) or 'nothing'}."
             entries[-1] += f" Missing: {', '.join(each.missing)}." if each.missing else ""
+    entries += [
+        f"- {_code(each.address)} ({each.stack}) guards less: {_code(each.attribute)} {_code(each.text)}"
+        for each in review.guards
+    ]
     return _listed("Data-loss watch", entries, most)
 
 

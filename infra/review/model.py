@@ -12,6 +12,7 @@ from infra.enrich import without_indexes
 from infra.review.access import AccessChange, access_changes
 from infra.review.blast import Blast, blast
 from infra.review.cost import Estimate, Priced, estimate
+from infra.review.guards import Guard, lowered
 from infra.review.holders import Loss, Neighbours, losses
 from infra.review.planning import Comparison, Delta
 from infra.review.synthetic import regions_of
@@ -19,7 +20,7 @@ from infra.review.trees import module_of
 from infra.scan import Finding
 
 T = TypeVar("T")
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 LEVELS = ("none", "low", "medium", "high")
 NOISE = ("tags", "tags_all")
 LONGEST_VALUE = 200
@@ -104,7 +105,7 @@ class Review:
         Why, the worst first.
     counts : mapping
         Changes by action.
-    losses, access, changes, blast, policy_added, policy_mended, cost
+    losses, guards, access, changes, blast, policy_added, policy_mended, cost
         The sections.
     tags : tuple of str
         Default tags of stacks that change.
@@ -120,6 +121,7 @@ class Review:
     reasons: tuple[Reason, ...]
     counts: Mapping[str, int]
     losses: tuple[Loss, ...]
+    guards: tuple[Guard, ...]
     blast: Blast
     changes: tuple[Change, ...]
     access: tuple[AccessChange, ...]
@@ -136,6 +138,7 @@ def build(
     stacks: Sequence[str],
     tags: Sequence[str] = (),
     policy: tuple[Sequence[Finding], Sequence[Finding]] = ((), ()),
+    classes: Sequence[Guard] = (),
 ) -> Review:
     """Make the review of a comparison.
 
@@ -151,13 +154,16 @@ def build(
         Default tags that change, each as a line.
     policy : tuple of two sequences of Finding
         The policy findings that the change adds, and those that it mends.
+    classes : sequence of Guard
+        Stacks whose data is called more open than before.
     """
     deltas = sorted(comparison.deltas, key=lambda each: (each.stack, each.address))
     lost = tuple(losses(deltas, neighbours(comparison, stacks)))
+    guards = (*classes, *lowered(deltas))
     access = tuple(access_changes(deltas, within_stacks(comparison.expected, stacks)))
     counts = dict(sorted(Counter(each.action for each in deltas).items()))
     given = configured(comparison.head_plan, stacks)
-    reasons = judge(deltas, lost, access, comparison.failed, comparison.unsettled, policy[0])
+    reasons = judge(deltas, lost, guards, access, comparison.failed, comparison.unsettled, policy[0])
     level = max((each.level for each in reasons), key=LEVELS.index, default="none")
     return Review(
         SCHEMA_VERSION,
@@ -170,6 +176,7 @@ def build(
         tuple(sorted(reasons, key=lambda each: (-LEVELS.index(each.level), each.rule, each.text))),
         counts,
         lost,
+        guards,
         blast(deltas, (comparison.head_plan, comparison.base_plan), stacks),
         tuple(
             change_of(each, given.get((each.stack, without_indexes(each.address))), comparison.unsettled)
@@ -201,6 +208,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "data-destroyed": ("high", "Something that holds data is destroyed or replaced."),
     "made-public": ("high", "Something is opened to everybody."),
     "all-on-all": ("high", "A role may do every action of a service on every resource."),
+    "guard-lowered": ("medium", "What protects data, or tells people, is weakened."),
     "left-behind": ("medium", "Something that holds data leaves Terraform's care and stays in the cloud."),
     "replaced": ("medium", "Something without data is replaced: it is gone for a moment, or its address changes."),
     "destroyed": ("medium", "Something without data is destroyed."),
@@ -218,6 +226,7 @@ RULES: Mapping[str, tuple[str, str]] = {
 def judge(
     deltas: Sequence[Delta],
     lost: Sequence[Loss],
+    guards: Sequence[Guard],
     access: Sequence[AccessChange],
     failed: Mapping[str, str],
     unsettled: Sequence[str],
@@ -229,6 +238,7 @@ def judge(
     met["not-planned"] = sorted(failed)
     met["data-destroyed"] = [_named(each) for each in lost if each.action in ("delete", "replace")]
     met["left-behind"] = [_named(each) for each in lost if each.action == "forget"]
+    met["guard-lowered"] = [f"{_named(each)} {each.attribute}" for each in guards]
     met["made-public"] = [_named(each) for each in access if each.public]
     met["all-on-all"] = [_named(each) for each in access if each.wild]
     met["more-rights"] = [_named(each) for each in access if each.widens and not each.public]

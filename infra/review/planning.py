@@ -123,6 +123,12 @@ def compare(base: Tree, head: Tree, stacks: Sequence[str], ui: Ui) -> Comparison
     return Comparison(deltas, base_plan, plan, synthetic.unsettled, failed, expected)
 
 
+def creation(tree: Tree, stacks: Sequence[str], ui: Ui) -> dict[str, Any]:
+    """Plan stacks of a tree as if nothing were there, as a scan does; return the plan in Terraform's JSON form."""
+    with offline_aws() as endpoint:
+        return _head(tree, stacks, Synthetic(), _read_types(), endpoint, ui)
+
+
 def unknown_policies(plan: Mapping[str, Any]) -> bool:
     """Tell whether a policy's statements are not known in a plan, because of a name or an ARN that changes with it."""
     for change in plan.get("resource_changes", []):
@@ -182,6 +188,12 @@ def _kept(tree: Tree, name: str) -> Path:
     return CACHE / "review" / version / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
 
 
+def keep_as(tree: Tree, name: str, other: Tree, copy: str) -> None:
+    """Keep what a stack settled on for a copy of it under another name too: it need not be settled again."""
+    text = _kept(tree, name).read_text()
+    _write_json(_kept(other, copy), json.loads(re.sub(rf"\b{module_of(name)}\b", module_of(copy), text)))
+
+
 def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
     """Plan stacks of the base against their own synthetic state until nothing is left to do; keep each one's part."""
     terraform = _root(tree, stacks, endpoint, ui)
@@ -192,7 +204,7 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
     with ui.step("settling the base"):
         for _ in range(ROUNDS):
             _write_state(terraform, synthetic, types)
-            made = _planned(terraform, stacks)
+            made = _planned(terraform, tree, stacks)
             if not made.changes and synthetic.resources:
                 break
             plan = terraform.show(made)
@@ -273,7 +285,7 @@ def _head(
 ) -> dict[str, Any]:
     terraform = _root(tree, [name for name in stacks if name in tree.stacks], endpoint, ui)
     _write_state(terraform, synthetic, types)
-    return terraform.show(_planned(terraform, stacks))
+    return terraform.show(_planned(terraform, tree, stacks))
 
 
 def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform:
@@ -290,7 +302,10 @@ def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform
     if not root["provider"]["aws"]:  # nothing but removals: the state names a provider all the same
         root["provider"]["aws"] = [{"alias": "us_east_1"} | targets.offline().provider("us-east-1", {})]
     terraform.write(root)
-    terraform.init()
+    try:
+        terraform.init()
+    except OrreryError as error:
+        raise _blamed(error, tree, stacks) from error
     return terraform
 
 
@@ -317,21 +332,48 @@ def _write_state(terraform: Terraform, synthetic: Synthetic, types: Types) -> No
     (terraform.folder / "terraform.tfstate").write_text(as_text(synthetic.state(types, providers)))
 
 
-def _planned(terraform: Terraform, stacks: Sequence[str]) -> Any:
+def _planned(terraform: Terraform, tree: Tree, stacks: Sequence[str]) -> Any:
     """Plan; where it fails, say which stacks are to blame."""
     try:
         return terraform.plan(refresh=False)
     except OrreryError as error:
-        reasons = {
-            name: error.what
+        raise _blamed(error, tree, stacks) from error
+
+
+def _blamed(error: OrreryError, tree: Tree, stacks: Sequence[str]) -> Exception:
+    """Return which stacks an error of Terraform's is about, or the error itself where that can't be told.
+
+    It names the module's call in the merged root; or else only a file, and then it is about all stacks that use that.
+    """
+    text = f"{error.what}\n{error.details}"
+    blamed = [name for name in stacks if re.search(rf"\b{re.escape(module_of(name))}\b", text)]
+    if not blamed:
+        files = [(tree.folder / each).resolve() for each in re.findall(r"[^\s\"]+\.tf(?:\.json)?\b", text)]
+        blamed = [
+            name
             for name in stacks
-            if re.search(rf"\b{re.escape(module_of(name))}\b", f"{error.what}\n{error.details}")
-        }
-        if not reasons and len(stacks) == 1:
-            reasons = {stacks[0]: error.what}
-        if not reasons:
-            raise
-        raise _NotPlanned(reasons) from error
+            if any(file.is_relative_to(source) for file in files for source in _sources(tree, name))
+        ]
+    if not blamed and len(stacks) == 1:
+        blamed = list(stacks)
+    return _NotPlanned(dict.fromkeys(blamed, error.what)) if blamed else error
+
+
+def _sources(tree: Tree, name: str) -> list[Path]:
+    """Return the folders of a stack's modules, and of those that these are made of."""
+    blocks = tree.stacks[name].configuration.get("module", {}) if name in tree.stacks else {}
+    waiting = [(tree.folder / module_of(name) / each["source"]).resolve() for each in blocks.values()]
+    found: dict[Path, None] = {}
+    while waiting:
+        folder = waiting.pop()
+        if folder not in found:
+            found[folder] = None
+            texts = [file.read_text() for file in folder.glob("*.tf")]
+            waiting += [(folder / each).resolve() for text in texts for each in _CALLED.findall(text)]
+    return list(found)
+
+
+_CALLED = re.compile(r'^\s*source\s*=\s*"(\.[^"]*)"', re.MULTILINE)
 
 
 def delta(change: Mapping[str, Any], stacks: Sequence[str]) -> Delta | None:

@@ -88,18 +88,16 @@ def examples() -> list[Example]:
     return sorted(found, key=lambda example: example.key)
 
 
-def merged_root(chosen: Iterable[Example], modules: Path) -> dict[str, Any]:
-    """Return a configuration with each example as a child module, and its outputs."""
-    chosen = list(chosen)
-    aliases = sorted({alias for example in chosen for alias in example.aliases(modules)})
+Placed = Mapping[str, tuple[Example, Path]]
+"""By the name of its call in the merged root: an example, and the copy of the modules that it is planned with."""
+
+
+def merged_root(placed: Placed, folder: Path) -> dict[str, Any]:
+    """Return a configuration in a folder with each example as a child module, and its outputs."""
+    chosen = [example for example, _ in placed.values()]
+    aliases = sorted({alias for example, modules in placed.values() for alias in example.aliases(modules)})
     providers = sorted({example.provider for example in chosen})
-    calls: dict[str, Any] = {}
-    for example in chosen:
-        calls[example.key] = {"source": f"./{example.folder(modules).relative_to(modules.parent)}"}
-        calls[example.key] |= dict.fromkeys(_VARIABLES.findall(example.text(modules)), "asked-for")
-        if example.aliases(modules):
-            passed = {f"aws.{alias}": f"aws.{alias}" for alias in example.aliases(modules)}
-            calls[example.key]["providers"] = {"aws": "aws", **passed}
+    calls = {key: call(example, modules, folder) for key, (example, modules) in placed.items()}
     root: dict[str, Any] = {
         "terraform": {"required_providers": {name: PROVIDERS[name] for name in providers}},
         "module": calls,
@@ -113,14 +111,33 @@ def merged_root(chosen: Iterable[Example], modules: Path) -> dict[str, Any]:
     return root
 
 
+def call(example: Example, modules: Path, folder: Path) -> dict[str, Any]:
+    """Return the block that calls an example from a configuration in a folder."""
+    found: dict[str, Any] = {"source": f"./{example.folder(modules).relative_to(folder)}"}
+    found |= dict.fromkeys(_VARIABLES.findall(example.text(modules)), "asked-for")
+    if aliases := example.aliases(modules):
+        found["providers"] = {"aws": "aws", **{f"aws.{alias}": f"aws.{alias}" for alias in aliases}}
+    return found
+
+
 def plan(chosen: Iterable[Example], folder: Path) -> dict[str, Inventory]:
     """Plan examples against the copy of the modules in ``folder``; return an inventory by `Example.key`."""
-    chosen, modules = list(chosen), folder / "modules"
-    for example in chosen:
+    return plan_placed({example.key: (example, folder / "modules") for example in chosen}, folder)
+
+
+def plan_placed(placed: Placed, folder: Path) -> dict[str, Inventory]:
+    """Plan examples, each against its own copy of the modules below ``folder``; return an inventory by name.
+
+    Raises
+    ------
+    TerraformError
+        They can't be planned.
+    """
+    for example, modules in placed.values():
         called = _CALLS.findall(example.text(modules))
         outputs = {name: {"value": f"${{module.{name}}}", "sensitive": True} for name in called}
         (example.folder(modules) / "outputs_of_modules.tf.json").write_text(json.dumps({"output": outputs}))
-    root = merged_root(chosen, modules)
+    root = merged_root(placed, folder)
     (folder / "main.tf.json").write_text(json.dumps(root))
     mocked = "".join(
         f'mock_provider "{name}" {{}}\n' for name in root["terraform"]["required_providers"] if name != "aws"
@@ -129,7 +146,7 @@ def plan(chosen: Iterable[Example], folder: Path) -> dict[str, Inventory]:
     run(folder, "init", "-backend=false", "-input=false", "-no-color")
     events = map(json.loads, run(folder, "test", "-json", "-verbose").splitlines())
     planned = next(event["test_plan"] for event in events if "test_plan" in event)
-    return {example.key: take_inventory(planned, example.key) for example in chosen}
+    return {key: take_inventory(planned, key) for key in placed}
 
 
 def take_inventory(planned: Mapping[str, Any], key: str) -> Inventory:

@@ -51,7 +51,7 @@ def cli_config() -> Path:
     """Write the CLI configuration of the module tests: where each provider comes from."""
     folder = Path(_scratch.name)
     file = folder / "terraform.rc"
-    file.write_text(terraform.provider_installation(aws_mirror() | mirror.lay(folder / "mirror")))
+    file.write_text(terraform.provider_installation({**aws_mirror(), **mirror.lay(folder / "mirror")}))
     return file
 
 

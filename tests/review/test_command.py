@@ -109,6 +109,14 @@ def test_a_stack_that_terraform_refuses_is_named_and_the_others_are_reviewed(run
     assert "**01_meteor**" not in done.stdout
 
 
+def test_a_module_that_is_no_terraform_is_told_for_the_stacks_that_use_it(run: Run, edit: Any) -> None:
+    edit("modules/bucket_replication/main.tf", "    filter {}\n", "    filter {\n")
+    done = run("--all")
+    assert done.returncode == 1
+    assert "**14_blackhole**: terraform init failed: " in done.stdout
+    assert "**01_meteor**" not in done.stdout
+
+
 def test_a_finding_that_a_change_adds_is_told_alone(run: Run, edit: Any) -> None:
     edit("modules/object_store/main.tf", 'var.versioning ? "Enabled"', 'var.versioning ? "Suspended"')
     done = run("01_meteor")
