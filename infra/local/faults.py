@@ -585,6 +585,7 @@ class Port:
             elif self.server is None:
                 sock = self.placeholder or bound_socket(self.number)
                 self.placeholder = None
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside connections that still close
                 self.server = await asyncio.start_server(self._accept, sock=sock, backlog=512)
 
     def _refuse(self) -> None:
@@ -619,6 +620,7 @@ def bound_socket(port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((HOST, port))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # nobody may bind it beside this one
     return sock
 
 
