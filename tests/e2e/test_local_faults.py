@@ -106,7 +106,7 @@ def test_a_share_of_the_calls_fails_and_the_seed_replays_it(cloud: Cloud, client
             except ClientError as error:
                 assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
                 seen.append(error.response["Error"]["Code"])
-            s3.get_object(Bucket="struck", Key="0") if seen[0] == "" else s3.list_objects_v2(Bucket="struck")
+            s3.list_objects_v2(Bucket="struck")  # another operation, which counts for nothing
         return seen
 
     first = failures()
@@ -128,7 +128,7 @@ def test_an_answer_breaks_off_in_its_middle(cloud: Cloud, client: FaultClient) -
     s3.put_object(Bucket="broken", Key="k", Body=body)
     client.set("test", [Fault("drop", THERE, "s3", "GetObject", after_bytes=1_000_000)])
     stream, got = s3.get_object(Bucket="broken", Key="k")["Body"], b""
-    with pytest.raises((ResponseStreamingError, Exception), match="(?i)connection|incomplete|reset"):
+    with pytest.raises(ResponseStreamingError):
         while piece := stream.read(50_000):
             got += piece
     assert got == body[: len(got)] and 900_000 <= len(got) <= 1_000_000
