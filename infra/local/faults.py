@@ -570,35 +570,39 @@ class Connection:
 
 
 class Port:
-    """A loopback port that can refuse: its listener closes and opens again, open connections are reset."""
+    """A loopback port that can refuse: its listener closes and opens again, open connections are reset.
+
+    It is one socket all the time. A new one could not be bound while a child that this process has just forked, to save
+    its state, still holds the old one.
+    """
 
     def __init__(self, number: int, serve: Callable[[asyncio.StreamReader, Connection], Awaitable[None]]) -> None:
         self.number = number
         self.serve = serve
         self.server: asyncio.Server | None = None
-        self.placeholder: socket.socket | None = None
+        self.sock: socket.socket | None = None
         self.connections: set[Connection] = set()
         self._lock = asyncio.Lock()
 
     async def follow(self, refuses: Callable[[], bool]) -> None:
         """Refuse or listen, as is asked for."""
         async with self._lock:
+            self.sock = self.sock or bound_socket(self.number)
             if refuses():
-                self._refuse()
+                self._refuse(self.sock)
             elif self.server is None:
-                sock = self.placeholder or bound_socket(self.number)
-                self.placeholder = None
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside connections that still close
-                self.server = await asyncio.start_server(self._accept, sock=sock, backlog=512)
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # beside connections that still close
+                self.server = await asyncio.start_server(self._accept, sock=self.sock.dup(), backlog=512)
 
-    def _refuse(self) -> None:
+    def _refuse(self, sock: socket.socket) -> None:
         if self.server:
             self.server.close()
             self.server = None
+            sock.shutdown(socket.SHUT_RDWR)  # it stops listening, in every process that has it, and stays bound
+        # Connections are refused, and no other program can take the port meanwhile.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         for connection in list(self.connections):
             connection.reset()
-        # Bound but not listening: connections are refused, and no other program can take the port meanwhile.
-        self.placeholder = self.placeholder or bound_socket(self.number)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(writer)
@@ -613,9 +617,9 @@ class Port:
         if self.server:
             self.server.close()
             self.server = None
-        if self.placeholder:
-            self.placeholder.close()
-            self.placeholder = None
+        if self.sock:
+            self.sock.close()
+            self.sock = None
 
 
 def bound_socket(port: int) -> socket.socket:
@@ -624,7 +628,6 @@ def bound_socket(port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((HOST, port))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # nobody may bind it beside this one
     return sock
 
 

@@ -207,10 +207,11 @@ def test_an_interrupted_drill_removes_its_faults(cloud: Cloud, client: FaultClie
         command,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert drill.stdout and drill.stdout.readline() == "held\n"
+    assert drill.stdout and drill.stderr
+    assert drill.stdout.readline() == "held\n", drill.stderr.read()
     until(lambda: client.list()[0]["ends_in_s"] < 1.8, 5, "some time to pass")
     until(lambda: client.list()[0]["ends_in_s"] > 1.8, 5, "the drill to renew its lease")
     assert refuses(cloud)

@@ -481,6 +481,31 @@ def test_an_answer_that_is_written_in_two_pieces_does_not_wait_for_the_client() 
     asyncio.run(test())
 
 
+def test_a_port_refuses_also_while_another_process_has_its_socket() -> None:
+    """The gateway's child that saves the state has copies of all sockets, until it has closed them."""
+
+    async def test() -> None:
+        async def serve(reader: asyncio.StreamReader, connection: faults.Connection) -> None:
+            connection.writer.close()
+
+        port = faults.Port(free_port(), serve)
+        await port.follow(lambda: False)
+        assert port.server
+        copies = [each.dup() for each in port.server.sockets]
+        for _ in range(3):
+            await port.follow(lambda: True)
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(faults.HOST, port.number)
+            assert not is_free(port.number)
+            await port.follow(lambda: False)
+            await asyncio.open_connection(faults.HOST, port.number)
+        port.close()
+        for each in copies:
+            each.close()
+
+    asyncio.run(test())
+
+
 def test_a_closed_port_can_be_bound_again() -> None:
     async def test() -> None:
         port = faults.Port(free_port(), lambda reader, connection: asyncio.sleep(0))
