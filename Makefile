@@ -90,6 +90,8 @@ bench: ## measure the budgets and write docs/benchmarks.md
 	"$$($(ORRERY) env bench)" -P scripts/bench_meteor.py
 	.venv/bin/python -P scripts/bench_loop.py
 	.venv/bin/python -P scripts/bench_review.py
+	@$(ORRERY) env local >/dev/null
+	.venv/bin/python -P scripts/bench_faults.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infra.errors import OrreryError
 from infra.output import Ui
+
+if TYPE_CHECKING:
+    from infra.local.fault_client import FaultClient
 
 app = typer.Typer(
     add_completion=False,
@@ -327,6 +330,85 @@ def region(
         raise OrreryError(f"there is no action {action!r}", next_step="use: ./orrery region cut|restore eu-west-1")
     actions[action](name)
     Ui().say(f"{name}: {'refuses connections' if action == 'cut' else 'answers again'}")
+
+
+faults_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Set, show and end faults on purpose.")
+app.add_typer(faults_app, name="fault")
+
+AtOption = Annotated[str, typer.Option(help="The control address of a proxy of your own; the local AWS by default.")]
+
+
+@faults_app.command("set")
+def set_faults(
+    file: Annotated[str, typer.Argument(help="A file of [[fault]] tables; none where --kind says it all.")] = "",
+    kind: Annotated[str, typer.Option(help="refuse, hang, delay, throttle, drop, error")] = "",
+    region: Annotated[str, typer.Option(help="Such as eu-west-1; all by default.")] = "",
+    service: Annotated[str, typer.Option(help="Such as dynamodb; all by default.")] = "",
+    operation: Annotated[str, typer.Option(help="Such as GetItem, or 'GET /users/*'; all by default.")] = "",
+    share: Annotated[float | None, typer.Option(help="Of the calls, above 0 and at most 1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed strikes the same calls.")] = None,
+    latency_ms: Annotated[str, typer.Option(help="200, low=100,high=300 or median=100,p95=400")] = "",
+    bytes_per_s: Annotated[int | None, typer.Option(help="Bandwidth of a throttle.")] = None,
+    after_bytes: Annotated[int | None, typer.Option(help="When a drop resets; 0: before the answer.")] = None,
+    status: Annotated[int | None, typer.Option(help="Of an error, 503 by default.")] = None,
+    code: Annotated[str, typer.Option(help="Of an error, such as SlowDown.")] = "",
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds; until they are cleared by default.")] = None,
+    owner: Annotated[str, typer.Option(help="Whose they are; they replace what the owner had.")] = "cli",
+    at: AtOption = "",
+) -> None:
+    """Set faults in front of the local AWS: from a file, or one by options. See docs/faults.md."""
+    from infra.local import fault_client
+
+    places = {"kind": kind, "region": region, "service": service, "operation": operation, "code": code}
+    options: dict[str, Any] = {key: value for key, value in places.items() if value}
+    numbers = {"share": share, "seed": seed, "bytes_per_s": bytes_per_s, "after_bytes": after_bytes, "status": status}
+    options |= {key: value for key, value in numbers.items() if value is not None}
+    if latency_ms:
+        options["latency_ms"] = fault_client.latency_value(latency_ms)
+    client = _fault_client(at)
+    front = client.front()
+    if bool(file) == bool(options):
+        raise OrreryError("name a file, or say it by options", next_step="./orrery fault set --help")
+    wanted = fault_client.from_file(Path(file), front) if file else [fault_client.from_options(options, front)]
+    client.set(owner, wanted, seconds)
+    for fault in wanted:
+        Ui().say(f"{owner}: {fault}{f' for {seconds:g} s' if seconds else ''}")
+
+
+@faults_app.command("list")
+def list_faults(at: AtOption = "", json: JsonOption = False) -> None:
+    """Show the faults that are set: whose, until when, how many calls they met and struck."""
+    found = _fault_client(at).list()
+    if json:
+        _print_json(found)
+        return
+    rows = []
+    for each in found:
+        ends = "when it is cleared" if each["ends_in_s"] is None else f"in {each['ends_in_s']:g} s"
+        for fault in each["faults"]:
+            met, struck = fault.pop("met"), fault.pop("struck")
+            shown = " ".join(f"{key}={value}" for key, value in fault.items() if key != "kind")
+            rows.append([each["owner"], fault["kind"], shown, ends, met, struck])
+    Ui().table(["owner", "fault", "", "ends", "met", "struck"], rows)
+
+
+@faults_app.command("clear")
+def clear_faults(
+    owner: Annotated[str, typer.Argument(help="Whose; all by default, cut regions too.")] = "", at: AtOption = ""
+) -> None:
+    """End faults: an owner's, or all."""
+    cleared = _fault_client(at).clear(owner)
+    Ui().say(f"ended: {', '.join(cleared)}" if cleared else "no faults were set")
+
+
+def _fault_client(at: str) -> FaultClient:
+    from infra.local.fault_client import FaultClient
+
+    if at:
+        return FaultClient(at)
+    from infra import deploy as life
+
+    return life.cloud().faults()
 
 
 @app.command()

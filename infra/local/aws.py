@@ -53,7 +53,8 @@ class Aws:
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the gateway's process; changed code, ports or another first emulator make it a new one."""
         told = json.dumps(dict(ports), sort_keys=True).encode()
-        code = b"".join(path.read_bytes() for path in sorted(GATEWAY.parent.glob("aws_*.py")))
+        files = [*sorted(GATEWAY.parent.glob("aws_*.py")), GATEWAY.with_name("faults.py")]
+        code = b"".join(path.read_bytes() for path in files)
         build = hashlib.sha256(code + told).hexdigest()[:12]
         return Program(
             command=[str(python), "-P", str(GATEWAY), str(self.data / "settings.json")],
@@ -92,19 +93,6 @@ class Aws:
         if response.status >= 400:
             raise ValueError(document.get("error", f"status {response.status}"))
         return document
-
-    def switch_region(self, ports: Mapping[str, int], region: str, action: str) -> None:
-        """Cut a region off or restore it."""
-        if region not in REGIONS:
-            raise OrreryError(
-                f"region {region!r} has no port of its own", next_step=f"use one of: {', '.join(REGIONS)}"
-            )
-        try:
-            self.ask(ports["main"], "POST", f"/_orrery/regions/{region}/{action}")
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise OrreryError(
-                f"the local AWS does not answer: {error}", next_step="run 'make up' and try again"
-            ) from error
 
 
 def wants_localstack() -> bool:

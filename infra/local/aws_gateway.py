@@ -6,23 +6,21 @@ supervisor, so it imports nothing from ``infra``.
 - A request goes to MiniStack. It goes to moto when only moto has the service that it is signed for, or when
   MiniStack answers "not implemented" and moto does better. With ``LOCAL_AWS=localstack`` the LocalStack
   container is asked first.
-- A region's port can be cut: its listener is closed, open connections are reset, and the port refuses until
-  it is restored. Code that runs in another region cannot reach a cut region through its own port either. The
-  main port always answers: it is the operator's door.
+- Faults (``faults.py``, ``aws_faults.py``) strike what comes through a region's port: it refuses, or requests hang,
+  are slow, fail. Code that runs in another region meets a region's faults through its own port too. The main port
+  always answers: it is the operator's door.
 - IAM is checked: the key ``test`` is the account's root, functions have their roles' grants (ADR 0010). What only
   moto has checks nothing.
 - MiniStack saves its state when it is stopped; ``Saver`` also does after every change, so that a kill -9
   loses about a second. What only moto has is not kept over a restart.
 """
 
-# mypy: disable-error-code="import-not-found"
-# The packages that it imports are in another environment than the one that checks types.
-
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import fcntl
+import importlib
 import importlib.util
 import json
 import logging
@@ -31,7 +29,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -41,8 +38,28 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+
+def load_beside(name: str) -> Any:
+    """Import a file beside this one, whose folder is not on the path: its names would hide others."""
+    if __package__:  # a test imports this one as a part of ``infra``
+        return importlib.import_module(f"{__package__}.{name}")
+    spec = importlib.util.spec_from_file_location(f"orrery_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+if TYPE_CHECKING:
+    from infra.local import aws_faults, faults
+    from infra.local.faults import Connection, answer, headers_of, is_foreign, read_all
+else:
+    faults, aws_faults = load_beside("faults"), load_beside("aws_faults")
+    answer, headers_of, is_foreign, read_all = faults.answer, faults.headers_of, faults.is_foreign, faults.read_all
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -153,7 +170,9 @@ class Router:
         self.handlers = ministack.SERVICE_HANDLERS
         self.detect_service = router.detect_service
         self.localstack: str = settings.get("localstack") or ""
-        self.gate = RegionGate(self, settings)
+        front = faults.Front(aws_faults.SERVICES, tuple(settings["regions"]), aws_faults.ALIASES, aws_faults.OPERATIONS)
+        self.book = faults.Book(front, Path(settings["data"]) / "faults.json")
+        self.gate = RegionGate(self, settings["regions"])
         self.saver = Saver(Path(settings["data"]) / "state", ministack._build_persistence_save_dict)
         self.repeats = Repeats()
         self.settings = settings
@@ -166,28 +185,33 @@ class Router:
         receive: Receive,
         send: Send,
         region: str = "",
-        abort: Callable[[], None] | None = None,
+        connection: Connection | None = None,
     ) -> None:
         """Answer one request; ``region`` is set when it came through a region's port."""
         if scope["type"] != "http":
             await self.ministack(scope, receive, send)
             return
         scope = to_origin_form(scope)
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = headers_of(scope)
         query = scope["query_string"].decode("latin-1")
         if scope["path"].startswith(("/_orrery/", "/_ministack/")) and is_foreign(headers):
             await answer(send, 403, {"error": "this address is not for web pages"})
             return
         if scope["path"].startswith("/_orrery/"):
-            await self.manage(scope, send)
+            await self.manage(scope, receive, send)
             return
         signed = credential_scope(headers, query)
-        if region and signed and signed[0] in self.gate.cut and abort:
-            abort()
-            return
-        await self.dispatch(scope, receive, send, headers, query, signed)
-        if changes_something(scope["method"], headers, query):
-            self.saver.changed()
+
+        async def execute(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.dispatch(scope, receive, send, headers, query, signed)
+            if changes_something(scope["method"], headers, query):
+                self.saver.changed()
+
+        if self.book.active and connection:
+            request = aws_faults.Request(region, scope, headers, query, signed)
+            await aws_faults.answered(self.book, request, execute, scope, receive, send, connection)
+        else:
+            await execute(scope, receive, send)
 
     async def dispatch(
         self,
@@ -239,17 +263,12 @@ class Router:
                 self._moto = await asyncio.to_thread(Moto)
         return self._moto
 
-    async def manage(self, scope: Scope, send: Send) -> None:
-        """Answer the gateway's own addresses: health, and cutting off and restoring a region."""
-        parts = scope["path"].strip("/").split("/")
-        if parts[1:] == ["health"]:
+    async def manage(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the gateway's own addresses: health, and the faults."""
+        if scope["path"] == "/_orrery/health":
             await answer(send, 200, self.health())
-        elif len(parts) == 4 and parts[1] == "regions" and scope["method"] == "POST":
-            if parts[2] not in self.gate.ports:
-                await answer(send, 404, {"error": f"no port for region {parts[2]}"})
-                return
-            await (self.gate.cut_off(parts[2]) if parts[3] == "cut" else self.gate.restore(parts[2]))
-            await answer(send, 200, {"cut": sorted(self.gate.cut)})
+        elif scope["path"].startswith(faults.ADDRESS):
+            await faults.control(self.book, scope, receive, send)
         else:
             await answer(send, 404, {"error": "unknown address"})
 
@@ -259,7 +278,7 @@ class Router:
             "service": "aws",
             "data": self.settings["data"],
             "pid": os.getpid(),
-            "cut": sorted(self.gate.cut),
+            "faults": sorted(self.book.holdings),
             "moto_loaded": self._moto is not None,
             "saver": self.saver.report(),
         }
@@ -407,16 +426,6 @@ async def forward(base: str, scope: Scope, body: bytes, send: Send) -> None:
     await send({"type": "http.response.body", "body": got.data})
 
 
-async def read_all(receive: Receive) -> bytes:
-    """Read a request's whole body."""
-    chunks = []
-    while True:
-        message = await receive()
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
 def replay(body: bytes) -> Receive:
     """Return a ``receive`` that gives a body that was read before."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
@@ -427,102 +436,44 @@ def replay(body: bytes) -> Receive:
     return receive
 
 
-async def answer(send: Send, status: int, document: dict[str, Any]) -> None:
-    """Send a JSON document."""
-    body = json.dumps(document).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def is_foreign(headers: dict[str, str]) -> bool:
-    """Tell whether a request comes from a web page: pages may not reset or cut the local cloud."""
-    return "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-
-
 # ------------------------------------------------------------------------------------------ regions
 
 
 class RegionGate:
-    """The ports in front of the emulator, one per region, each of which can be closed and opened again."""
+    """The ports in front of the emulator, one per region; each refuses while a fault says so."""
 
-    def __init__(self, router: Router, settings: dict[str, Any]) -> None:
+    def __init__(self, router: Router, regions: dict[str, int]) -> None:
         self.router = router
-        self.ports: dict[str, int] = settings["regions"]
-        self.memory = Path(settings["data"]) / "cut_regions.json"
-        self.cut: set[str] = set()
-        self.servers: dict[str, asyncio.Server] = {}
-        self.placeholders: dict[str, socket.socket] = {}
-        self.connections: dict[str, set[asyncio.StreamWriter]] = {region: set() for region in self.ports}
+        self.ports = {
+            region: faults.Port(number, partial(self.serve, region, number)) for region, number in regions.items()
+        }
 
     async def open(self) -> None:
         """Open every region's port, except for those that were cut when the process died."""
-        with contextlib.suppress(OSError, ValueError):
-            self.cut = set(json.loads(self.memory.read_text())) & set(self.ports)
-        for region in self.ports:
-            if region in self.cut:
-                self.placeholders[region] = bound_socket(self.ports[region])
-            else:
-                await self.listen(region, bound_socket(self.ports[region]))
-
-    async def listen(self, region: str, sock: socket.socket) -> None:
-        """Serve a region's port with the same HTTP server as the main port."""
-        from hypercorn.app_wrappers import ASGIWrapper
-        from hypercorn.asyncio.tcp_server import TCPServer
         from hypercorn.asyncio.worker_context import WorkerContext
 
-        config, context, loop = (
-            server_config(self.ports[region]),
-            WorkerContext(None),
-            asyncio.get_running_loop(),
-        )
+        self.context = WorkerContext(None)
+        self.router.book.followers.append(self.follow)
+        await self.follow()
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.connections[region].add(writer)
-            app = ASGIWrapper(partial(self.router, region=region, abort=writer.transport.abort))
-            try:
-                await TCPServer(app, loop, config, context, {}, reader, writer)
-            finally:
-                self.connections[region].discard(writer)
+    async def follow(self) -> None:
+        """Close and open the listeners as the faults say."""
+        for region, port in self.ports.items():
+            await port.follow(partial(self.router.book.refused, region=region))
 
-        self.servers[region] = await asyncio.start_server(serve, sock=sock, backlog=config.backlog)
+    async def serve(self, region: str, number: int, reader: asyncio.StreamReader, connection: Connection) -> None:
+        """Serve a connection to a region's port with the same HTTP server as the main port."""
+        from hypercorn.app_wrappers import ASGIWrapper
+        from hypercorn.asyncio.tcp_server import TCPServer
 
-    async def cut_off(self, region: str) -> None:
-        """Refuse a region's connections and reset those that are open."""
-        if region in self.cut:
-            return
-        self.cut.add(region)
-        self.remember()
-        self.servers.pop(region).close()
-        for writer in list(self.connections[region]):
-            writer.transport.abort()
-        # Bound but not listening: connections are refused, and no other program can take the port meanwhile.
-        self.placeholders[region] = bound_socket(self.ports[region])
-
-    async def restore(self, region: str) -> None:
-        """Accept a region's connections again."""
-        if region not in self.cut:
-            return
-        self.cut.discard(region)
-        self.remember()
-        await self.listen(region, self.placeholders.pop(region))
-
-    def remember(self) -> None:
-        """Keep a cut over a restart of this process."""
-        self.memory.write_text(json.dumps(sorted(self.cut)))
+        app = ASGIWrapper(partial(self.router, region=region, connection=connection))
+        loop = asyncio.get_running_loop()
+        await TCPServer(app, loop, server_config(number), self.context, {}, reader, connection.writer)
 
     def close(self) -> None:
         """Stop accepting connections on all ports."""
-        for server in self.servers.values():
-            server.close()
-
-
-def bound_socket(port: int) -> socket.socket:
-    """Return a socket that holds a loopback port without listening on it."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((HOST, port))
-    return sock
+        for port in self.ports.values():
+            port.close()
 
 
 def lambda_endpoints(ports: dict[str, int], main_port: int) -> None:
@@ -727,15 +678,6 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def load_beside(name: str) -> Any:
-    """Import a file beside this one, whose folder is not on the path: its names would hide others."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 async def serve(settings: dict[str, Any]) -> None:
     """Run until SIGTERM."""
     from hypercorn.asyncio import serve as serve_port
@@ -747,13 +689,15 @@ async def serve(settings: dict[str, Any]) -> None:
     lambda_endpoints(settings["regions"], settings["port"])
     loopback_counts_as_tls()
     load_beside("aws_mends").apply()
+    router.book.recall()
     await router.gate.open()
-    saving = asyncio.create_task(router.saver.run())
+    tasks = [asyncio.create_task(each) for each in (router.saver.run(), router.book.watch())]
 
     async def stopped() -> None:
         await stop.wait()
         router.gate.close()
-        saving.cancel()
+        for task in tasks:
+            task.cancel()
         router.saver.stop()
 
     await serve_port(router, server_config(settings["port"]), shutdown_trigger=stopped)

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
+    REGIONS,
     Check,
     Database,
     Endpoint,
@@ -29,6 +30,9 @@ from infra.local.service import (
     write_private,
 )
 from infra.local.supervision import Supervisor, alive
+
+if TYPE_CHECKING:
+    from infra.local.fault_client import FaultClient
 
 Say = Callable[[str], None]
 
@@ -114,7 +118,7 @@ class Cloud:
             else:
                 self.supervisor.stop()
             if self.aws in chosen:
-                (self.aws.data / "cut_regions.json").unlink(missing_ok=True)
+                (self.aws.data / "faults.json").unlink(missing_ok=True)
         if self.aws in chosen and (self.aws.data / "settings.json").exists():
             settings = json.loads((self.aws.data / "settings.json").read_text())
             if settings.get("localstack"):
@@ -203,13 +207,32 @@ class Cloud:
             **without_proxy(),
         }
 
+    def faults(self) -> FaultClient:
+        """Return what sets and ends faults in front of the local AWS (docs/faults.md)."""
+        from infra.local.fault_client import FaultClient
+
+        return FaultClient(self.endpoint("aws").url)
+
     def cut_region(self, region: str) -> None:
         """Refuse connections on a region's port and reset those that are open."""
-        self.aws.switch_region(self._started("aws"), region, "cut")
+        from infra.local.faults import Fault
+
+        self.faults().set(cut_owner(region), [Fault("refuse", region)])
 
     def restore_region(self, region: str) -> None:
         """Accept connections on a region's port again."""
-        self.aws.switch_region(self._started("aws"), region, "restore")
+        client = self.faults()
+        client.clear(cut_owner(region))
+        others = [
+            each["owner"]
+            for each in client.list()
+            if any(one["kind"] == "refuse" and one.get("region", region) == region for one in each["faults"])
+        ]
+        if others:
+            raise OrreryError(
+                f"{region} still refuses connections: that is a fault of {', '.join(others)}",
+                next_step=f"let it end, or run: ./orrery fault clear {others[0]}",
+            )
 
     def provision_database(self, name: str) -> Database:
         """Return a database of its own, made when it does not exist; its role owns it."""
@@ -395,6 +418,13 @@ class Cloud:
             state.setdefault("ports", {})[one.name] = ports
             write_private(self.place.home / "state.json", json.dumps(state, indent=1))
         return ports
+
+
+def cut_owner(region: str) -> str:
+    """Return whose fault it is when a user cuts a region off."""
+    if region not in REGIONS:
+        raise OrreryError(f"region {region!r} has no port of its own", next_step=f"use one of: {', '.join(REGIONS)}")
+    return f"region-{region}"
 
 
 def interpreter(environment: str, say: Say) -> Path:
