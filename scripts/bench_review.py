@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -43,6 +45,30 @@ def changed_clone(folder: Path) -> Path:
         if each.name != "review":
             (folder / ".orrery" / "cache" / each.name).symlink_to(each)
     return folder
+
+
+def forty(folder: Path) -> Path:
+    """Clone the checkout with all forty stacks built: each that is to come is a copy of a built one, under its own id.
+
+    The copies' resources have names of their own, as those of any stack have. They are the clone's last commit.
+    """
+    changed_clone(folder)
+    stacks = folder / "stacks"
+    _git(folder, "checkout", "--quiet", ".")
+    entries = tomllib.loads((stacks / "catalog.toml").read_text())["stack"]
+    built = sorted(file.parent for file in stacks.rglob("stack.toml"))
+    for number, entry in enumerate(entries):
+        shutil.copytree(built[number % len(built)], stacks / entry["id"])
+        description = stacks / entry["id"] / "stack.toml"
+        description.write_text(re.sub(r"(?m)^track = \d", f"track = {entry['track']}", description.read_text()))
+    (stacks / "catalog.toml").write_text("stack = []\n")
+    _git(folder, "add", "stacks")
+    _git(folder, "-c", "user.name=bench", "-c", "user.email=bench@example.com", "commit", "--quiet", "-m", "Forty")
+    return folder
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), "-c", "commit.gpgsign=false", *arguments], check=True)
 
 
 def of_reviews(clone: Path) -> tuple[Budget, ...]:

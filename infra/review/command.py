@@ -61,10 +61,20 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
         stacks = [info.id for info in infos] or (
             sorted(before.stacks.keys() | after.stacks.keys()) if every else trees.changed(before, after)
         )
+        unchanged = trees.unchanged(before, after, stacks)
         with ui.step("comparing"):
-            comparison = planning.compare(before, after, stacks, ui)
+            comparison = planning.compare(before, after, [name for name in stacks if name not in unchanged], ui)
         policy = policy_changes(before, after, comparison, ui)
-    made = model.build(comparison, before.label, after.label, stacks, tag_changes(before, after, stacks), policy)
+    made = model.build(
+        comparison,
+        before.label,
+        after.label,
+        stacks,
+        tag_changes(before, after, stacks),
+        policy,
+        unchanged=unchanged,
+        others={name: each.configuration for name, each in after.stacks.items()},
+    )
     return Written(made, write(made, out))
 
 
@@ -122,13 +132,13 @@ def policy_changes(
     before: Tree, after: Tree, comparison: Comparison, ui: Ui
 ) -> tuple[list[scan.Finding], list[scan.Finding]]:
     """Return the policy findings that the head adds to those of the base, and those that it mends."""
-    if not comparison.deltas:
-        return [], []
     plans = {
         side: scan.Planned(as_creation(plan), tree.folder, tree.root)
         for side, plan, tree in (("base", comparison.base_plan, before), ("head", comparison.head_plan, after))
         if plan["resource_changes"]
     }
+    if not plans:
+        return [], []
     found = dict(zip(plans, scan.findings(list(plans.values()), ui), strict=True))
     return scan.delta(found.get("base", []), found.get("head", []))
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from infra.enrich import without_indexes
@@ -19,7 +20,7 @@ from infra.review.trees import module_of
 from infra.scan import Finding
 
 T = TypeVar("T")
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 LEVELS = ("none", "low", "medium", "high")
 NOISE = ("tags", "tags_all")
 LONGEST_VALUE = 200
@@ -95,7 +96,9 @@ class Review:
     base, head : str
         What is compared.
     stacks : tuple of str
-        The stacks that were planned.
+        The stacks that were looked at.
+    unchanged : tuple of str
+        Those of them that are the same in both, so that nothing had to be planned.
     failed : mapping
         Stack to why it could not be planned.
     level, verdict : str
@@ -114,6 +117,7 @@ class Review:
     base: str
     head: str
     stacks: tuple[str, ...]
+    unchanged: tuple[str, ...]
     failed: Mapping[str, str]
     level: str
     verdict: str
@@ -136,6 +140,9 @@ def build(
     stacks: Sequence[str],
     tags: Sequence[str] = (),
     policy: tuple[Sequence[Finding], Sequence[Finding]] = ((), ()),
+    *,
+    unchanged: Sequence[str] = (),
+    others: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Review:
     """Make the review of a comparison.
 
@@ -151,8 +158,13 @@ def build(
         Default tags that change, each as a line.
     policy : tuple of two sequences of Finding
         The policy findings that the change adds, and those that it mends.
+    unchanged : sequence of str
+        Which of the stacks are the same in both and have no plan.
+    others : mapping
+        The configurations of all stacks, planned or not, for those that use what changes.
     """
     deltas = sorted(comparison.deltas, key=lambda each: (each.stack, each.address))
+    planned = [name for name in stacks if name not in unchanged]
     lost = tuple(losses(deltas, neighbours(comparison, stacks)))
     access = tuple(access_changes(deltas, within_stacks(comparison.expected, stacks)))
     counts = dict(sorted(Counter(each.action for each in deltas).items()))
@@ -164,13 +176,14 @@ def build(
         base,
         head,
         tuple(stacks),
+        tuple(unchanged),
         dict(sorted(comparison.failed.items())),
         level,
         verdict(counts, level, reasons, bool(tags)),
         tuple(sorted(reasons, key=lambda each: (-LEVELS.index(each.level), each.rule, each.text))),
         counts,
         lost,
-        blast(deltas, (comparison.head_plan, comparison.base_plan), stacks),
+        blast(deltas, (comparison.head_plan, comparison.base_plan), planned, others),
         tuple(
             change_of(each, given.get((each.stack, without_indexes(each.address))), comparison.unsettled)
             for each in deltas

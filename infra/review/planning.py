@@ -23,7 +23,7 @@ from infra.review.trees import Tree, module_of
 from infra.terraform import ACTIONS as PLANNED
 from infra.terraform import Terraform, write_configuration
 
-SETTLED = 2
+SETTLED = 3
 """The version of what is kept of a settled base; count it up when the way of settling changes."""
 ROUNDS = 5
 """How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""
@@ -145,7 +145,7 @@ def _applied(
     ui: Ui,
 ) -> dict[str, Any]:
     """Pretend that the head's plan was applied, plan once more, and return all attributes by address."""
-    following = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
+    following = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT, tree.folder)
     again = _head(tree, stacks, following, types, endpoint, ui)
     return {
         change["address"]: change["change"]["after"]
@@ -196,8 +196,8 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
             if not made.changes and synthetic.resources:
                 break
             plan = terraform.show(made)
-            synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
-    unsettled = sorted(change.address for change in made.changes)
+            synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT, tree.folder)
+    unsettled, plan = sorted(change.address for change in made.changes), as_settled(plan, synthetic)
     for name in stacks:
         own = f"module.{module_of(name)}."
         document = {
@@ -207,6 +207,28 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
         }
         _write_json(_kept(tree, name), document)
     return types
+
+
+def as_settled(plan: Mapping[str, Any], synthetic: Synthetic) -> dict[str, Any]:
+    """Return a plan as the next one would show it: all values as the synthetic state has them, no data to be read."""
+    known = {address: body["attributes"] for address, body in synthetic.resources.items()}
+
+    def under(module: Mapping[str, Any]) -> dict[str, Any]:
+        resources = [
+            {**each, "values": known[each["address"]]}
+            for each in module.get("resources", [])
+            if each["address"] in known
+        ]
+        children = [under(child) for child in module.get("child_modules", [])]
+        return {**module, "resources": resources, "child_modules": children}
+
+    changes = [
+        {**each, "change": {**each["change"], "after": known[each["address"]], "after_unknown": {}}}
+        for each in plan["resource_changes"]
+        if each["address"] in known
+    ]
+    root = under(plan["planned_values"].get("root_module", {}))
+    return {**plan, "resource_changes": changes, "planned_values": {"root_module": root}}
 
 
 def part_of(plan: Mapping[str, Any], module: str) -> dict[str, Any]:
