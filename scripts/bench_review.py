@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -74,11 +75,39 @@ def _git(folder: Path, *arguments: str) -> None:
 def of_reviews(clone: Path) -> tuple[Budget, ...]:
     """Return the budgets of reviews in a changed clone."""
     review = f"exec {clone / 'orrery'} review 14_blackhole --base HEAD"
-    forget = f"rm -rf {clone / '.orrery' / 'cache' / 'review'}; "
+    state = clone / ".orrery"
+    forget = f"rm -rf {state / 'cache' / 'review'}/*-*/ {state / 'review'}; "  # what is kept of bases, not of providers
     return (
         Budget("review of 14_blackhole, one change", ["sh", "-c", review], 12, "cpu"),
         Budget("the first one, against a base not seen before", ["sh", "-c", forget + review], 12, "cpu"),
     )
+
+
+EDITS = (
+    ("modules/function/alarms.tf", "evaluation_periods  = 1", "evaluation_periods  = 2", "a module that all forty use"),
+    ("modules/network/main.tf", "}-private-$", "}-inner-$", "a module that twenty of them use"),
+    ("stacks/14_blackhole/stack.py", "timeout_s=10", "timeout_s=12", "one of them"),
+)
+"""What is changed in a clone of forty stacks: a file, the text before and after, and what that is to them."""
+
+
+def measure_forty(clone: Path, environment: Mapping[str, str], runs: int, empty: float) -> tuple[list[str], list[str]]:
+    """Measure reviews of all stacks in a clone with forty, each with another change; the big ones once.
+
+    The base is known to each: the first change settles all of it, in a run that doesn't count.
+    """
+    rows, broken = [], []
+    for file, before, after, what in EDITS:
+        edited, text = clone / file, (clone / file).read_text()
+        if before not in text:
+            raise SystemExit(f"there is no {before!r} in {file}")
+        edited.write_text(text.replace(before, after, 1))
+        command = [str(clone / "orrery"), "review", "--all", "--base", "HEAD"]
+        budget = Budget(f"review of all, forty stacks: {what} changed", command, 30, "cpu")
+        found = measure_all([budget], environment, runs if "stacks" in file else 1, empty)
+        rows, broken = rows + found[0], broken + found[1]
+        edited.write_text(text)
+    return rows, broken
 
 
 def main() -> int:
@@ -94,8 +123,19 @@ def main() -> int:
     for found, into in zip(measure_all(of_reviews(clone), reviews, runs, empty), (rows, broken), strict=True):
         into += found
     shutil.rmtree(clone)
+    clone = forty(clone)
+    for found, into in zip(measure_forty(clone, reviews, runs, empty), (rows, broken), strict=True):
+        into += found
+    shutil.rmtree(clone)
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end"
-    text = "\n".join([*HEADER, *rows, "", f"Median of {runs}. {time.strftime('%Y-%m-%d')}, {where}."])
+    text = "\n".join(
+        [
+            *HEADER,
+            *rows,
+            "",
+            f"Median of {runs} (modules of forty stacks: one run). {time.strftime('%Y-%m-%d')}, {where}.",
+        ]
+    )
     write_section(ROOT / "docs" / "benchmarks.md", "bench_review", text)
     print(text)
     if broken:
