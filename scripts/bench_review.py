@@ -96,7 +96,8 @@ def measure_forty(clone: Path, environment: Mapping[str, str], runs: int, empty:
 
     The base is known to each: the first change settles all of it, in a run that doesn't count.
     """
-    rows, broken = [], []
+    rows: list[str] = []
+    broken: list[str] = []
     for file, before, after, what in EDITS:
         edited, text = clone / file, (clone / file).read_text()
         if before not in text:
