@@ -177,9 +177,13 @@ def _base(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> tuple[dic
     return _composed([part["plan"] for part in parts]), Synthetic(resources, unsettled), types
 
 
+def kept_folder() -> Path:
+    """Return where what is known of bases is kept, for this version of the provider and this way of settling."""
+    return CACHE / "review" / f"{SETTLED}-{stack.PROVIDERS['aws']['version']}"
+
+
 def _kept(tree: Tree, name: str) -> Path:
-    version = f"{SETTLED}-{stack.PROVIDERS['aws']['version']}"
-    return CACHE / "review" / version / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
+    return kept_folder() / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
 
 
 def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
@@ -205,7 +209,7 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
             "resources": {key: body for key, body in synthetic.resources.items() if key.startswith(own)},
             "unsettled": [address for address in unsettled if address.startswith(own)],
         }
-        _write_json(_kept(tree, name), document)
+        write_json(_kept(tree, name), document)
     return types
 
 
@@ -273,7 +277,7 @@ def _composed(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _write_json(file: Path, document: Any) -> None:
+def write_json(file: Path, document: Any) -> None:
     """Write a file that another review may read at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
@@ -319,7 +323,7 @@ def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform
 def _types(terraform: Terraform) -> Types:
     """Return the attribute types of all resource types, kept per version of the provider."""
     if not _types_file().exists():
-        _write_json(_types_file(), attribute_types(terraform.schemas()))
+        write_json(_types_file(), attribute_types(terraform.schemas()))
     return _read_types()
 
 

@@ -117,6 +117,7 @@ def test_a_finding_that_a_change_adds_is_told_alone(run: Run, edit: Any) -> None
     added = [line for line in done.stdout.splitlines() if line.startswith("- **added** ")]
     assert added and all("aws_s3_bucket" in line for line in added), done.stdout
     assert any("modules/object_store/main.tf:" in line for line in added)
+    assert run("01_meteor").stdout == done.stdout, "the base's findings are kept now"
 
 
 def test_a_functions_code_makes_its_stacks_differ(run: Run, edit: Any, clone: Path) -> None:
