@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from infra.enrich import without_indexes
@@ -35,7 +36,12 @@ class Blast:
     edges: tuple[tuple[Node, Node], ...]
 
 
-def blast(deltas: Sequence[Delta], plans: Iterable[Mapping[str, Any]], stacks: Sequence[str]) -> Blast:
+def blast(
+    deltas: Sequence[Delta],
+    plans: Iterable[Mapping[str, Any]],
+    stacks: Sequence[str],
+    others: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Blast:
     """Follow the references backwards from all that changes.
 
     Parameters
@@ -46,12 +52,15 @@ def blast(deltas: Sequence[Delta], plans: Iterable[Mapping[str, Any]], stacks: S
         Plans whose configurations are read: of the head, and of the base for what is only there.
     stacks : sequence of str
         The stacks' ids.
+    others : mapping
+        Stacks that were not planned, as nothing changes in them, and their configurations: they may use what changes.
     """
+    written = {name: json.dumps(configuration) for name, configuration in others.items() if name not in stacks}
     used: dict[Node, set[Node]] = {}
     for plan in plans:
         for user, needed in edges(plan, stacks):
             used.setdefault(needed, set()).add(user)
-        for needed, user in shared_outputs(plan, stacks):
+        for needed, user in shared_outputs(plan, stacks, written):
             used.setdefault(needed, set()).add(user)
     changed = sorted({node(each.stack, each.address) for each in deltas})
     distance = dict.fromkeys(changed, 0)
@@ -96,34 +105,34 @@ def references(expressions: Any) -> Iterator[str]:
             yield from references(each)
 
 
-def shared_outputs(plan: Mapping[str, Any], stacks: Sequence[str]) -> Iterator[tuple[Node, Node]]:
+def shared_outputs(
+    plan: Mapping[str, Any], stacks: Sequence[str], others: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[Node, Node]]:
     """Yield (owner, user) where an output of one stack stands among the values of another one.
 
-    Stacks are separate states; what they share are names and ARNs. A value shorter than eight characters says nothing.
+    Stacks are separate states; what they share are names and ARNs, and the user has them written in its configuration:
+    that is looked through for the others, which have no plan. A value shorter than eight characters says nothing.
     """
     values = plan.get("planned_values", {})
-    children = {child["address"]: json.dumps(child) for child in values.get("root_module", {}).get("child_modules", [])}
+    children = {child["address"]: child for child in values.get("root_module", {}).get("child_modules", [])}
+    texts = {name: json.dumps(children.get(f"module.{module_of(name)}")) for name in stacks} | dict(others)
     calls = plan["configuration"]["root_module"].get("module_calls", {})
     for owner in stacks:
         inner = calls.get(module_of(owner), {}).get("module", {})
         for body in inner.get("outputs", {}).values():
             target = next((each for each in references(body) if each.startswith("module.")), "")
-            value = _named(children.get(f"module.{module_of(owner)}", ""), target)
-            for user in stacks:
-                if (
-                    user != owner
-                    and len(value) >= 8
-                    and json.dumps(value)[1:-1] in children.get(f"module.{module_of(user)}", "")
-                ):
+            value = _named(children.get(f"module.{module_of(owner)}", {}), target)
+            for user, text in texts.items():
+                if user != owner and len(value) >= 8 and json.dumps(value)[1:-1] in text:
                     yield f"{owner}/{'.'.join(target.split('.')[:2])}", f"{user}/"
 
 
-def _named(text: str, target: str) -> str:
+def _named(stack: Mapping[str, Any], target: str) -> str:
     """Return the physical name of the main resource of a module, as its planned values say it."""
     instance = ".".join(target.split(".")[:2])
-    if not text or not instance:
+    if not instance:
         return ""
-    for child in json.loads(text).get("child_modules", []):
+    for child in stack.get("child_modules", []):
         if child["address"].endswith("." + instance):
             for resource in child.get("resources", []):
                 name = resource["values"].get("bucket") or resource["values"].get("name")

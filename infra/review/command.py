@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from infra import deploy, scan
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.output import Ui
-from infra.paths import STATE
+from infra.paths import ROOT, STATE
+from infra.policies import FOLDER as POLICIES
 from infra.review import document, markdown, model, planning, svg, trees
 from infra.review.guards import lowered_classes
 from infra.review.planning import Comparison
@@ -62,12 +65,21 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
         stacks = [info.id for info in infos] or (
             sorted(before.stacks.keys() | after.stacks.keys()) if every else trees.changed(before, after)
         )
+        unchanged = trees.unchanged(before, after, stacks)
         with ui.step("comparing"):
-            comparison = planning.compare(before, after, stacks, ui)
+            comparison = planning.compare(before, after, [name for name in stacks if name not in unchanged], ui)
         policy = policy_changes(before, after, comparison, ui)
-    classes = lowered_classes(tags_of(before, stacks), tags_of(after, stacks))
-    tags = tag_changes(before, after, stacks)
-    made = model.build(comparison, before.label, after.label, stacks, tags, policy, classes)
+    made = model.build(
+        comparison,
+        before.label,
+        after.label,
+        stacks,
+        tag_changes(before, after, stacks),
+        policy,
+        classes=lowered_classes(tags_of(before, stacks), tags_of(after, stacks)),
+        unchanged=unchanged,
+        others={name: each.configuration for name, each in after.stacks.items()},
+    )
     return Written(made, write(made, out))
 
 
@@ -124,16 +136,37 @@ def _renamed(plan: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def policy_changes(
     before: Tree, after: Tree, comparison: Comparison, ui: Ui
 ) -> tuple[list[scan.Finding], list[scan.Finding]]:
-    """Return the policy findings that the head adds to those of the base, and those that it mends."""
-    if not comparison.deltas:
-        return [], []
+    """Return the policy findings that the head adds to those of the base, and those that it mends.
+
+    What is found in a base is kept under all that it follows from.
+    """
     plans = {
         side: scan.Planned(as_creation(plan), tree.folder, tree.root)
         for side, plan, tree in (("base", comparison.base_plan, before), ("head", comparison.head_plan, after))
         if plan["resource_changes"]
     }
-    found = dict(zip(plans, scan.findings(list(plans.values()), ui), strict=True))
+    kept = planning.kept_folder() / f"findings-{judged_by(before, comparison.base_plan)[:24]}.json"
+    found: dict[str, list[scan.Finding]] = {}
+    if "base" in plans and kept.exists():
+        found["base"] = [scan.Finding(**each) for each in json.loads(kept.read_text())]
+    missing = {side: plan for side, plan in plans.items() if side not in found}
+    if missing:
+        found |= dict(zip(missing, scan.findings(list(missing.values()), ui), strict=True))
+    if "base" in missing:
+        planning.write_json(kept, [asdict(each) for each in found["base"]])
     return scan.delta(found.get("base", []), found.get("head", []))
+
+
+def judged_by(tree: Tree, plan: Mapping[str, Any]) -> str:
+    """Return a hash of all that the findings in a tree's plan follow from: its stacks, the policies, what runs them."""
+    calls = plan["configuration"]["root_module"].get("module_calls", {})
+    stacks = [each for each in tree.stacks.values() if each.module in calls]
+    files = [tree.root / "stacks" / each.id / name for each in stacks for name in ("stack.py", "stack.toml")]
+    files += [ROOT / "infra" / f"{name}.py" for name in ("scan", "enrich", "checkov_main")]
+    files += [ROOT / ".checkov.yaml", ROOT / "requirements" / "scan.txt"]
+    files += [each for each in sorted(POLICIES.rglob("*")) if each.suffix in (".py", ".toml", ".yaml", ".yml")]
+    hashes = [hashlib.sha256(each.read_bytes()).hexdigest() for each in files]
+    return hashlib.sha256(json.dumps([[each.fingerprint for each in stacks], hashes]).encode()).hexdigest()
 
 
 def as_creation(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def render(review: Review, whole: str = "review.json", limit: int = LIMIT) -> st
 
 def _page(review: Review, parts: Sequence[Sequence[str]], whole: str) -> str:
     lines = [MARKER, f"## {review.verdict}", ""]
-    lines += [f"{_counted(len(review.stacks), 'stack')} compared: `{review.base}` → `{review.head}`.", ""]
+    same = f", {len(review.unchanged)} of them unchanged" if review.unchanged else ""
+    lines += [f"{_counted(len(review.stacks), 'stack')} compared{same}: `{review.base}` → `{review.head}`.", ""]
     for part in parts:
         lines += [*part, ""] if part else []
     if whole:

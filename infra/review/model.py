@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from infra.enrich import without_indexes
@@ -96,7 +97,9 @@ class Review:
     base, head : str
         What is compared.
     stacks : tuple of str
-        The stacks that were planned.
+        The stacks that were looked at.
+    unchanged : tuple of str
+        Those of them that are the same in both, so that nothing had to be planned.
     failed : mapping
         Stack to why it could not be planned.
     level, verdict : str
@@ -115,6 +118,7 @@ class Review:
     base: str
     head: str
     stacks: tuple[str, ...]
+    unchanged: tuple[str, ...]
     failed: Mapping[str, str]
     level: str
     verdict: str
@@ -138,7 +142,10 @@ def build(
     stacks: Sequence[str],
     tags: Sequence[str] = (),
     policy: tuple[Sequence[Finding], Sequence[Finding]] = ((), ()),
+    *,
     classes: Sequence[Guard] = (),
+    unchanged: Sequence[str] = (),
+    others: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Review:
     """Make the review of a comparison.
 
@@ -156,8 +163,13 @@ def build(
         The policy findings that the change adds, and those that it mends.
     classes : sequence of Guard
         Stacks whose data is called more open than before.
+    unchanged : sequence of str
+        Which of the stacks are the same in both and have no plan.
+    others : mapping
+        The configurations of all stacks, planned or not, for those that use what changes.
     """
     deltas = sorted(comparison.deltas, key=lambda each: (each.stack, each.address))
+    planned = [name for name in stacks if name not in unchanged]
     lost = tuple(losses(deltas, neighbours(comparison, stacks)))
     guards = (*classes, *lowered(deltas))
     access = tuple(access_changes(deltas, within_stacks(comparison.expected, stacks)))
@@ -170,6 +182,7 @@ def build(
         base,
         head,
         tuple(stacks),
+        tuple(unchanged),
         dict(sorted(comparison.failed.items())),
         level,
         verdict(counts, level, reasons, bool(tags)),
@@ -177,7 +190,7 @@ def build(
         counts,
         lost,
         guards,
-        blast(deltas, (comparison.head_plan, comparison.base_plan), stacks),
+        blast(deltas, (comparison.head_plan, comparison.base_plan), planned, others),
         tuple(
             change_of(each, given.get((each.stack, without_indexes(each.address))), comparison.unsettled)
             for each in deltas

@@ -23,7 +23,7 @@ from infra.review.trees import Tree, module_of
 from infra.terraform import ACTIONS as PLANNED
 from infra.terraform import Terraform, write_configuration
 
-SETTLED = 2
+SETTLED = 3
 """The version of what is kept of a settled base; count it up when the way of settling changes."""
 ROUNDS = 5
 """How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""
@@ -151,7 +151,7 @@ def _applied(
     ui: Ui,
 ) -> dict[str, Any]:
     """Pretend that the head's plan was applied, plan once more, and return all attributes by address."""
-    following = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
+    following = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT, tree.folder)
     again = _head(tree, stacks, following, types, endpoint, ui)
     return {
         change["address"]: change["change"]["after"]
@@ -183,15 +183,19 @@ def _base(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> tuple[dic
     return _composed([part["plan"] for part in parts]), Synthetic(resources, unsettled), types
 
 
+def kept_folder() -> Path:
+    """Return where what is known of bases is kept, for this version of the provider and this way of settling."""
+    return CACHE / "review" / f"{SETTLED}-{stack.PROVIDERS['aws']['version']}"
+
+
 def _kept(tree: Tree, name: str) -> Path:
-    version = f"{SETTLED}-{stack.PROVIDERS['aws']['version']}"
-    return CACHE / "review" / version / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
+    return kept_folder() / f"{module_of(name)}-{tree.stacks[name].fingerprint[:24]}.json"
 
 
 def keep_as(tree: Tree, name: str, other: Tree, copy: str) -> None:
     """Keep what a stack settled on for a copy of it under another name too: it need not be settled again."""
     text = _kept(tree, name).read_text()
-    _write_json(_kept(other, copy), json.loads(re.sub(rf"\b{module_of(name)}\b", module_of(copy), text)))
+    write_json(_kept(other, copy), json.loads(re.sub(rf"\b{module_of(name)}\b", module_of(copy), text)))
 
 
 def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
@@ -208,8 +212,8 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
             if not made.changes and synthetic.resources:
                 break
             plan = terraform.show(made)
-            synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT)
-    unsettled = sorted(change.address for change in made.changes)
+            synthetic = synthetic.follow(plan, types, targets.OFFLINE_ACCOUNT, tree.folder)
+    unsettled, plan = sorted(change.address for change in made.changes), as_settled(plan, synthetic)
     for name in stacks:
         own = f"module.{module_of(name)}."
         document = {
@@ -217,8 +221,30 @@ def _settle(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Types:
             "resources": {key: body for key, body in synthetic.resources.items() if key.startswith(own)},
             "unsettled": [address for address in unsettled if address.startswith(own)],
         }
-        _write_json(_kept(tree, name), document)
+        write_json(_kept(tree, name), document)
     return types
+
+
+def as_settled(plan: Mapping[str, Any], synthetic: Synthetic) -> dict[str, Any]:
+    """Return a plan as the next one would show it: all values as the synthetic state has them, no data to be read."""
+    known = {address: body["attributes"] for address, body in synthetic.resources.items()}
+
+    def under(module: Mapping[str, Any]) -> dict[str, Any]:
+        resources = [
+            {**each, "values": known[each["address"]]}
+            for each in module.get("resources", [])
+            if each["address"] in known
+        ]
+        children = [under(child) for child in module.get("child_modules", [])]
+        return {**module, "resources": resources, "child_modules": children}
+
+    changes = [
+        {**each, "change": {**each["change"], "after": known[each["address"]], "after_unknown": {}}}
+        for each in plan["resource_changes"]
+        if each["address"] in known
+    ]
+    root = under(plan["planned_values"].get("root_module", {}))
+    return {**plan, "resource_changes": changes, "planned_values": {"root_module": root}}
 
 
 def part_of(plan: Mapping[str, Any], module: str) -> dict[str, Any]:
@@ -263,7 +289,7 @@ def _composed(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _write_json(file: Path, document: Any) -> None:
+def write_json(file: Path, document: Any) -> None:
     """Write a file that another review may read at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
@@ -312,7 +338,7 @@ def _root(tree: Tree, stacks: Sequence[str], endpoint: str, ui: Ui) -> Terraform
 def _types(terraform: Terraform) -> Types:
     """Return the attribute types of all resource types, kept per version of the provider."""
     if not _types_file().exists():
-        _write_json(_types_file(), attribute_types(terraform.schemas()))
+        write_json(_types_file(), attribute_types(terraform.schemas()))
     return _read_types()
 
 

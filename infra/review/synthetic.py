@@ -12,19 +12,23 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from infra.enrich import without_indexes
+from infra.review.references import References
 
 Address = str
 Types = Mapping[str, tuple[int, Mapping[str, str]]]
 """By resource type: the schema's version, and the kinds of its attributes.
 
-``string`` (only those that are not left to the provider where the configuration says nothing: most of these are empty),
+``string``, ``given`` (a text that is left to the provider where the configuration says nothing: most are empty then),
 ``list``, ``set``, ``map``, and ``objects:a,b`` for a list of objects with the texts a and b.
 """
 
 PARTITION = "aws"
+LONGEST_CHAIN = 4
+"""How many resources hand a value on from one to the next at most; what is longer takes a round of planning more."""
 ARNS = {
     "aws_cloudwatch_log_group": "logs:{region}:{account}:log-group:{name}",
     "aws_cloudwatch_metric_alarm": "cloudwatch:{region}:{account}:alarm:{alarm_name}",
@@ -69,7 +73,7 @@ class Synthetic:
     resources: dict[Address, dict[str, Any]] = field(default_factory=dict)
     unsettled: tuple[Address, ...] = ()
 
-    def follow(self, plan: Mapping[str, Any], types: Types, account: str) -> Synthetic:
+    def follow(self, plan: Mapping[str, Any], types: Types, account: str, root: Path = Path()) -> Synthetic:
         """Return the state after a plan: its values, and for what only AWS knows what was pretended before or is now.
 
         Parameters
@@ -80,6 +84,8 @@ class Synthetic:
             What `attribute_types` made of the providers' schemas.
         account : str
             The account id that ARNs carry.
+        root : Path
+            The folder that was planned; the local values of its modules are read there.
         """
         regions, found = regions_of(plan["configuration"]), {}
         for change in plan["resource_changes"]:
@@ -97,7 +103,25 @@ class Synthetic:
                 "sensitive": sorted(_marked(change["change"].get("after_sensitive"))),
                 "attributes": _known(change, before, types, {"region": region, "account": account}),
             }
+        self._refer(plan, found, types, root)
         return Synthetic(found)
+
+    def _refer(self, plan: Mapping[str, Any], found: dict[Address, dict[str, Any]], types: Types, root: Path) -> None:
+        """Put what a reference leads to in the place of what was pretended for it; a reference may lead to another."""
+        references, open_ = References(plan, root, found), []
+        for change in plan["resource_changes"]:
+            known = self.resources.get(change["address"], {}).get("attributes", {})
+            kinds = types.get(change["type"], (0, {}))[1]
+            for name, state in sorted((change["change"]["after_unknown"] or {}).items()):
+                text = change["address"] in found and kinds.get(name) in ("string", "given")
+                if state is True and text and known.get(name) is None:
+                    origins = references.origins(change["address"], name)
+                    open_ += [(found[change["address"]]["attributes"], name, origins)] if origins else []
+        for _ in range(LONGEST_CHAIN):
+            for attributes, name, origins in open_:
+                values = {found[address]["attributes"].get(origin) for address, origin in origins if address in found}
+                if len(values) == 1 and isinstance(value := values.pop(), str):
+                    attributes[name] = value
 
     def state(self, types: Types, providers: Mapping[str, str]) -> dict[str, Any]:
         """Return it in the format of Terraform's state files, version 4.
@@ -156,7 +180,7 @@ def attribute_types(schemas: Mapping[str, Any]) -> dict[str, tuple[int, dict[str
 def _kind(attribute: Mapping[str, Any]) -> str:
     kind, left_to_provider = attribute["type"], attribute.get("computed") and attribute.get("optional")
     if isinstance(kind, str):
-        return "string" if kind == "string" and not left_to_provider else ""
+        return ("given" if left_to_provider else "string") if kind == "string" else ""
     if kind[0] == "list" and kind[1][0] == "object" and not left_to_provider:
         return "objects:" + ",".join(key for key, inner in kind[1][1].items() if inner == "string")
     return str(kind[0]) if kind[0] in ("list", "map", "set") else ""

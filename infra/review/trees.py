@@ -18,6 +18,7 @@ from typing import Any
 
 from infra.errors import OrreryError
 from infra.paths import ROOT, STATE
+from infra.terraform import module_calls
 
 PARTS = ("infra", "jobs", "lambdas", "modules", "requirements", "stacks")
 """The folders that decide what a stack's configuration is."""
@@ -42,7 +43,8 @@ class Synthesised:
     accepted : sequence of mapping
         The policy findings that its ``stack.toml`` accepts.
     fingerprint : str
-        Of the configuration and of the modules' files: equal where nothing changed.
+        Of the configuration and of the modules' files: equal where no plan can differ. The code of functions is in it
+        by the hash of their packages, which stands in the configuration.
     """
 
     id: str
@@ -150,8 +152,15 @@ def changed(one: Tree, other: Tree) -> list[str]:
     return [name for name in names if _print_of(one.stacks.get(name)) != _print_of(other.stacks.get(name))]
 
 
-def _print_of(stack: Synthesised | None) -> tuple[str, str] | None:
-    return (stack.fingerprint, stack.error) if stack else None
+def unchanged(one: Tree, other: Tree, names: Sequence[str]) -> list[str]:
+    """Return which of some stacks are the same in two trees, so that no plan can differ; none that can't be built."""
+    differ = set(changed(one, other))
+    return [name for name in names if name not in differ and not one.stacks[name].error]
+
+
+def _print_of(stack: Synthesised | None) -> tuple[str, str, str] | None:
+    """Return what decides a stack's plan and what is said of it by policies."""
+    return (stack.fingerprint, stack.error, json.dumps(list(stack.accepted), sort_keys=True)) if stack else None
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -222,9 +231,14 @@ def _fingerprint(
 
 
 def _folder_hash(folder: Path) -> str:
+    """Hash a module: its files, those below it, and the modules beside it that it calls; not what only documents it."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.tf")):
-        parts = file.relative_to(folder).parts
-        if not {"examples", "tests"} & set(parts):
-            digest.update("/".join(parts).encode() + b"\0" + file.read_bytes() + b"\0")
+    folders = {folder} | {(folder / where / source).resolve() for where, _, source in module_calls(folder)}
+    for each in sorted(folders):
+        for file in sorted(each.rglob("*")):
+            parts = file.relative_to(each).parts
+            read = file.is_file() and file.suffix != ".md" and not {"examples", "tests", ".terraform"} & set(parts)
+            if read and file.name != "module.toml":
+                name = os.path.relpath(file, folder)
+                digest.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

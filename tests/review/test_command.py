@@ -70,7 +70,7 @@ def test_an_unchanged_checkout_changes_nothing(run: Run) -> None:
     done = run("--all")
     assert done.returncode == 0, done.stderr
     assert "## Nothing changes." in done.stdout
-    assert "2 stacks compared" in done.stdout
+    assert "2 stacks compared, 2 of them unchanged" in done.stdout
 
 
 def test_a_change_is_judged_in_all_three_forms_and_twice_alike(run: Run, edit: Any, clone: Path) -> None:
@@ -125,6 +125,25 @@ def test_a_finding_that_a_change_adds_is_told_alone(run: Run, edit: Any) -> None
     added = [line for line in done.stdout.splitlines() if line.startswith("- **added** ")]
     assert added and all("aws_s3_bucket" in line for line in added), done.stdout
     assert any("modules/object_store/main.tf:" in line for line in added)
+    assert run("01_meteor").stdout == done.stdout, "the base's findings are kept now"
+
+
+def test_a_functions_code_makes_its_stacks_differ(run: Run, edit: Any, clone: Path) -> None:
+    used = 'self.package("identity_api"'
+    assert used in (clone / "stacks/14_blackhole/stack.py").read_text()
+    edit("lambdas/identity_api/handler.py", "from __future__", "# one line more\nfrom __future__")
+    done = run("--all")
+    assert done.returncode == 0, done.stderr
+    assert "2 stacks compared, 1 of them unchanged" in done.stdout
+    assert "source_code_hash" in done.stdout
+
+
+def test_a_finding_that_is_no_longer_accepted_is_told_although_nothing_is_planned(run: Run, edit: Any) -> None:
+    edit("stacks/01_meteor/stack.toml", 'check = "CKV_AWS_157"', 'check = "CKV_AWS_1"')
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "1 stack compared" in done.stdout
+    assert "- **added** CKV_AWS_157" in done.stdout
 
 
 def test_a_module_more_in_a_stack_is_planned_too(run: Run, edit: Any) -> None:

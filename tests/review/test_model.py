@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.review import access, holders, model
+from infra.review import access, holders, markdown, model
 from tests.review.plans import STACK, allow, comparison, delta, document
 
 BUCKET = "module.landing.aws_s3_bucket.this"
@@ -220,3 +220,30 @@ def test_what_the_provider_computes_anew_is_folded_and_what_the_configuration_se
 def test_what_forces_a_replacement_is_marked() -> None:
     change = delta(BUCKET, "replace", {"bucket": "a"}, {"bucket": "b"}, replace_paths=(("bucket",),))
     assert model.change_of(change).attributes[0].replaces
+
+
+def test_a_stack_that_was_not_planned_is_reached_where_it_names_what_changes() -> None:
+    bucket = {"address": "module.stack_01_meteor.module.lake.aws_s3_bucket.this", "name": "this"}
+    lake = {
+        "address": "module.stack_01_meteor.module.lake",
+        "resources": [{**bucket, "values": {"bucket": "the-lake-1"}}],
+    }
+    inner = {"outputs": {"lake": {"expression": {"references": ["module.lake.name", "module.lake"]}}}}
+    plan = {
+        "configuration": {"root_module": {"module_calls": {"stack_01_meteor": {"module": inner}}}},
+        "planned_values": {
+            "root_module": {"child_modules": [{"address": "module.stack_01_meteor", "child_modules": [lake]}]}
+        },
+    }
+    change = delta("module.lake.aws_s3_bucket.this", "update")
+    made = model.build(
+        comparison(change, head_plan=plan),
+        "b",
+        "h",
+        [STACK, "02_comet", "03_satellite"],
+        unchanged=["02_comet", "03_satellite"],
+        others={"02_comet": {"module": {"m": {"source_bucket": "the-lake-1"}}}, "03_satellite": {}, STACK: {}},
+    )
+    assert made.blast.reached == (("02_comet/", 1),)
+    assert made.stacks == (STACK, "02_comet", "03_satellite")
+    assert "3 stacks compared, 2 of them unchanged: `b` → `h`." in markdown.render(made)

@@ -76,6 +76,71 @@ def test_stacks_differ_by_configuration_or_by_a_modules_files(tmp_path: Path) ->
     assert trees.changed(one, tree("tags", "resource", "y")) == ["a"]
 
 
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A tree of one stack, whose module calls another one beside it."""
+    for name, text in {
+        "modules/m/main.tf": 'module "n" {\n  source = "../n"\n}\n',
+        "modules/m/inner/main.tf": "",
+        "modules/m/template.json": "{}",
+        "modules/m/README.md": "",
+        "modules/m/module.toml": "",
+        "modules/m/tests/main.tf": "",
+        "modules/n/main.tf": "",
+        "modules/unused/main.tf": "",
+        "out/stack_a/.keep": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    data = {"id": "a", "configuration": {"module": {"m": {"source": "../../modules/m"}}}}
+    (tmp_path / "out" / "a.stack.json").write_text(json.dumps(data))
+    return tmp_path
+
+
+def read(root: Path) -> trees.Tree:
+    return trees._read("x", root, root / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("modules/m/main.tf", True),
+        ("modules/m/inner/main.tf", True),
+        ("modules/m/template.json", True),
+        ("modules/m/new.tf", True),
+        ("modules/n/main.tf", True),
+        ("modules/m/README.md", False),
+        ("modules/m/module.toml", False),
+        ("modules/m/tests/main.tf", False),
+        ("modules/unused/main.tf", False),
+    ],
+)
+def test_every_file_that_decides_a_plan_is_in_the_fingerprint(made: Path, file: str, counts: bool) -> None:
+    before = read(made)
+    with (made / file).open("a") as opened:
+        opened.write("\n# one line more\n")
+    after = read(made)
+    assert trees.changed(before, after) == (["a"] if counts else [])
+    assert trees.unchanged(before, after, ["a"]) == ([] if counts else ["a"])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"accepted": [{"check": "C", "module": "m", "reason": "why"}]}, {"tags": {"owner": "b"}}, {"error": "broken"}],
+    ids=["accepted", "tags", "error"],
+)
+def test_what_a_stack_says_beside_its_configuration_makes_it_another(made: Path, more: dict[str, object]) -> None:
+    before, file = read(made), made / "out" / "a.stack.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+    assert trees.unchanged(before, read(made), ["a"]) == []
+
+
+def test_a_stack_that_can_be_built_in_neither_tree_is_not_called_unchanged(made: Path) -> None:
+    file = made / "out" / "a.stack.json"
+    file.write_text(json.dumps({"id": "a", "error": "broken"}))
+    assert trees.unchanged(read(made), read(made), ["a"]) == []
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
