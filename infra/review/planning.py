@@ -373,16 +373,16 @@ def _blamed(error: OrreryError, tree: Tree, stacks: Sequence[str]) -> Exception:
     """
     text = f"{error.what}\n{error.details}"
     blamed = [name for name in stacks if re.search(rf"\b{re.escape(module_of(name))}\b", text)]
+    where = ""
     if not blamed:
         files = [(tree.folder / each).resolve() for each in re.findall(r"[^\s\"]+\.tf(?:\.json)?\b", text)]
-        blamed = [
-            name
-            for name in stacks
-            if any(file.is_relative_to(source) for file in files for source in _sources(tree, name))
-        ]
+        used = {name: _sources(tree, name) for name in stacks}
+        blamed = [name for name in stacks if any(file.is_relative_to(each) for file in files for each in used[name])]
+        known = [file for file in files if file.is_relative_to(tree.root.resolve())]
+        where = f" in {known[0].relative_to(tree.root.resolve())}" if blamed and known else ""
     if not blamed and len(stacks) == 1:
         blamed = list(stacks)
-    return _NotPlanned(dict.fromkeys(blamed, error.what)) if blamed else error
+    return _NotPlanned(dict.fromkeys(blamed, error.what + where)) if blamed else error
 
 
 def _sources(tree: Tree, name: str) -> list[Path]:

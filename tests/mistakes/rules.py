@@ -124,7 +124,7 @@ _STACKS = tuple(
         "missed-runs-forgotten": replace(r"^ +dead_letter=\{.*\n", ""),
         "alarms-left-out": replace(r"^ +self\._(?:health_)?alarms?\((?!region).*\)\n", ""),
         "alarm-made-deaf": replace(r'("threshold": )(?:[2-9]|\d[\d_]+),', r"\g<1>9_999_999,"),
-        "concurrency-without-limit": replace(r"^ +reserved_concurrency=.*\n", ""),
+        "concurrency-without-limit": replace(r"(reserved_concurrency=)\d+", r"\1-1"),
         "data-called-public": replace(r'^data_class = "(?!public).*"', 'data_class = "public"'),
     }.items()
 )
