@@ -3,6 +3,6 @@ resource "aws_kms_key" "data" {
 }
 
 resource "aws_sqs_queue" "events" {
-  name              = "orrery-sample-events"
+  name              = "orrery-sample-events-dlq"
   kms_master_key_id = aws_kms_key.data.arn
 }

@@ -1,3 +1,8 @@
+resource "aws_kms_key" "data" {
+  enable_key_rotation = true
+}
+
 resource "aws_sqs_queue" "orders" {
-  name = "orrery-sample-orders"
+  name              = "orrery-sample-orders"
+  kms_master_key_id = aws_kms_key.data.arn
 }
