@@ -221,6 +221,24 @@ def run(
 
 
 @app.command()
+def drill(
+    stack: StackArgument,
+    experiment: Annotated[
+        str, typer.Argument(envvar="EXPERIMENT", help="One of its experiments; else the first.")
+    ] = "",
+    seed: Annotated[int, typer.Option(envvar="SEED", help="The same seed does the same.", min=0)] = 1,
+    hurry: Annotated[float, typer.Option(help="Divide all times of the drill.", min=1, max=20)] = 1.0,
+    writes: Annotated[float, typer.Option(help="Writes a second at the data plane; 0 is the default.", min=0)] = 0.0,
+    verbose: VerboseOption = False,
+) -> None:
+    """Break a deployed stack while clients use it, and measure what they noticed."""
+    from infra import catalog
+    from infra.drill import command
+
+    command.drill(catalog.built(stack), Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, writes=writes)
+
+
+@app.command()
 def destroy(
     stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
 ) -> None:
