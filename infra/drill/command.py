@@ -25,7 +25,14 @@ WRITES_PER_S = {"data": 50.0, "api": 4.0}
 
 
 def drill(
-    info: StackInfo, ui: Ui, *, experiment: str = "", seed: int = 1, hurry: float = 1.0, writes: float = 0.0
+    info: StackInfo,
+    ui: Ui,
+    *,
+    experiment: str = "",
+    seed: int = 1,
+    hurry: float = 1.0,
+    writes: float = 0.0,
+    out: Path = OUT,
 ) -> Path:
     """Run one experiment of a deployed stack; return the folder of its report.
 
@@ -43,6 +50,8 @@ def drill(
         Divides the times of the experiment and of the public name.
     writes : float
         Writes a second straight at the data plane; 0 takes the default.
+    out : Path
+        Below this folder the report gets one of its own.
 
     Raises
     ------
@@ -53,8 +62,8 @@ def drill(
     file = chosen(info, experiment)
     with deploy.session(info, "local", ui) as at:
         live = at.live()
-        out = OUT / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-        out.mkdir(parents=True)
+        folder = out.resolve() / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
+        folder.mkdir(parents=True)
         title = json.loads(file.read_text()).get("title", file.stem) if _is_json(file) else file.stem
         rates = WRITES_PER_S | ({"data": writes} if writes else {})
         settings = {
@@ -65,7 +74,7 @@ def drill(
             "zone": live.outputs[facts["zone"]],
             "experiment": str(file),
             "title": title,
-            "out": str(out),
+            "out": str(folder),
             "faults": live.target.environment["AWS_ENDPOINT_URL"],
             "seed": seed,
             "hurry": hurry,
@@ -73,16 +82,16 @@ def drill(
             "clients": CLIENTS,
             "context": context(live, at.stack.regions),
         }
-        answer = _started(settings, out, ui, title)
+        answer = _started(settings, folder, ui, title)
     for name, value in answer["rows"]:
         ui.say(f"{name:55} {value}")
-    ui.say(f"report: {out.relative_to(ROOT)}/report.md")
+    ui.say(f"report: {os.path.relpath(folder)}/report.md")
     if answer["broken"]:
         raise OrreryError(
             f"{info.id} broke under {file.stem}, seed {seed}: {'; '.join(answer['broken'])}",
             next_step=f"the report names what; the same again: ./orrery drill {info.id} {file.stem} --seed {seed}",
         )
-    return out
+    return folder
 
 
 def settings_of(info: StackInfo) -> Mapping[str, str]:

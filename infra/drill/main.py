@@ -22,7 +22,7 @@ from infra.drill.workload import Fleet, Found, Plan, Workload
 from infra.errors import OrreryError
 
 RECENT_S = 5.0
-"""Over how long the clients' success is looked at: by the hypothesis, and to abort."""
+"""Over how long the hypothesis looks at the clients' success; a drill in a hurry has a second at least."""
 SETTLE_S = 60.0
 """How long the regions may take to hold the same, after the fault."""
 
@@ -108,6 +108,7 @@ class Drill:
         self.resolver = Resolver(records, self.workload.healthy, self._heard, settings.hurry)
         plan = Plan(settings.seed, self.context.regions, settings.writes_per_s, settings.clients)
         self.fleet = Fleet(plan, self.workload, self.resolver, self.journal)
+        self.recent_s = max(1.0, RECENT_S / settings.hurry)
         self.survivor: Mapping[str, Found] | None = None
         self.struck = ""
 
@@ -175,7 +176,7 @@ class Drill:
         """Run the experiment to its end; its rollbacks run whatever happens."""
         from chaoslib.experiment import run_experiment
 
-        _wait(RECENT_S)  # the hypothesis looks at what clients saw
+        _wait(max(RECENT_S, self.recent_s))  # the hypothesis looks at what clients saw
         settings = {"runtime": {"rollbacks": {"strategy": "always"}}}
         journal: dict[str, Any] = run_experiment(experiment, settings)
         if journal["status"] == "failed" and not journal.get("run"):
@@ -212,7 +213,7 @@ class Drill:
         self.journal.event(what, region)
 
     def _served(self) -> float:
-        recent = [each for each in self.journal.calls[-2000:] if each.end > time.time() - RECENT_S]
+        recent = [each for each in self.journal.calls[-2000:] if each.end > time.time() - self.recent_s]
         return sum(each.ok for each in recent) / len(recent) if recent else 0.0
 
     def _window(self) -> Window:
@@ -289,7 +290,7 @@ def checked_faults(experiment: Mapping[str, Any], file: Path) -> list[Mapping[st
     from infra.local import fault_client
 
     lines = [number for number, line in enumerate(file.read_text().splitlines(), 1) if '"kind"' in line]
-    found = []
+    found: list[Mapping[str, Any]] = []
     for activity in experiment["method"]:
         for fault in activity["provider"].get("arguments", {}).get("faults", []):
             try:
