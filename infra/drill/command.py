@@ -94,6 +94,21 @@ def drill(
     return folder
 
 
+def check_target(name: str) -> None:
+    """Refuse every target but the local cloud: faults are set in front of that alone.
+
+    Raises
+    ------
+    OrreryError
+        It is another one.
+    """
+    if name != "local":
+        raise OrreryError(
+            f"drills run on the local cloud only, not on {name}",
+            next_step="for AWS there is the Fault Injection Service; docs/drills.md says what a local drill can't tell",
+        )
+
+
 def settings_of(info: StackInfo) -> Mapping[str, str]:
     """Return what a stack's ``[drill]`` says: its workload, and the outputs with the public name and its zone."""
     found = info.settings.get("drill")

@@ -70,3 +70,9 @@ def test_actions_set_note_and_end_faults_once(monkeypatch: pytest.MonkeyPatch) -
     assert [[str(each.kind) for each in faults] for faults in held] == [["refuse"], [], [], []]
     assert noted == [("fault begins", "eu-west-1"), ("fault pauses", ""), ("fault ends", "")]
     assert actions.served() == 0.5
+
+
+def test_another_target_than_the_local_cloud_is_refused() -> None:
+    command.check_target("local")
+    with pytest.raises(OrreryError, match="local cloud only, not on aws"):
+        command.check_target("aws")
