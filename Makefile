@@ -1,11 +1,13 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift run drill destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
+EXPERIMENT ?=
+SEED ?= 1
 SERVICE ?=
 MODULE ?=
 OUTPUT ?=
@@ -13,7 +15,7 @@ SARIF ?=
 JUNIT ?=
 PLANT ?=
 PYTEST_ARGS ?=
-export DATA TARGET YES VERBOSE ALL BASE SARIF JUNIT
+export DATA SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -38,6 +40,8 @@ drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
+drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
+	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
 destroy: ## STACK=…: remove the stack and all that it holds
 	@$(ORRERY) destroy "$(STACK)"
 up: ## [SERVICE=…]: start the local cloud

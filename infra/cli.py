@@ -221,6 +221,28 @@ def run(
 
 
 @app.command()
+def drill(
+    stack: StackArgument,
+    experiment: Annotated[
+        str, typer.Argument(envvar="EXPERIMENT", help="One of its experiments; else the first.")
+    ] = "",
+    seed: Annotated[int, typer.Option(envvar="SEED", help="The same seed does the same.", min=0)] = 1,
+    hurry: Annotated[float, typer.Option(help="Divide all times of the drill.", min=1, max=20)] = 1.0,
+    writes: Annotated[float, typer.Option(help="Writes a second at the data plane; 0 is the default.", min=0)] = 0.0,
+    out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Break a deployed stack while clients use it, and measure what they noticed."""
+    from infra import catalog
+    from infra.drill import command
+
+    command.check_target(target)
+    found = catalog.built(stack)
+    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, writes=writes, out=Path(out))
+
+
+@app.command()
 def destroy(
     stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,3 +92,28 @@ def test_it_survives_a_restart_of_the_local_cloud(live: Live, orrery: Any) -> No
     for region in (HOME, AWAY):
         assert ask(live, region, "GET", "/users/restarted")[0] == 200
         assert ask(live, region, "GET", "/ready")[0] == 200
+
+
+@pytest.mark.parametrize("experiment", ["region_refuses", "region_errors"])
+def test_a_short_drill_loses_nothing_and_says_what_clients_noticed(
+    deployed: str, orrery: Any, tmp_path: Path, experiment: str
+) -> None:
+    """Ten times shorter than a drill that people look at: the fault lasts nine seconds."""
+    done = orrery.run("drill", STACK, experiment, "--hurry", "10", "--seed", "3", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / STACK).iterdir()
+    found = json.loads((folder / "measures.json").read_text())
+    assert found["writes"] > 200 and found["acknowledged"] > 0
+    assert found["lost"] == found["mixed"] == found["differing"] == []
+    assert found["detection_s"] is not None or experiment == "region_errors", (
+        "a share of failed checks may not be three in a row"
+    )
+    events = [
+        json.loads(line)["event"]["what"]
+        for line in (folder / "journal.jsonl").read_text().splitlines()
+        if "event" in line
+    ]
+    assert events.index("fault begins") < events.index("fault ends") < events.index("settled")
+    assert "All invariants held." in (folder / "report.md").read_text()
+    assert "<svg" in (folder / "timeline.svg").read_text()
+    assert orrery.run("fault", "list").stdout.count("eu-west-1") == 0, "the faults are gone"

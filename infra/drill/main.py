@@ -1,0 +1,318 @@
+"""One drill, in its own environment: ``python -P -m infra.drill.main settings.json``. The engine starts it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from infra.drill import actions, report
+from infra.drill.journal import Journal
+from infra.drill.measure import Content, Measures, Window, measure
+from infra.drill.resolver import Resolver, deployed
+from infra.drill.workload import Fleet, Found, Plan, Workload
+from infra.errors import OrreryError
+
+RECENT_S = 5.0
+"""Over how long the hypothesis looks at the clients' success; a drill in a hurry has a second at least."""
+SETTLE_S = 60.0
+"""How long the regions may take to hold the same, after the fault."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a workload knows of the deployed stack.
+
+    Parameters
+    ----------
+    outputs : mapping
+        The stack's outputs.
+    regions : sequence of str
+        Its regions.
+    urls : mapping
+        The address of each region, as clients reach it.
+    door : str
+        The operator's address, which no fault closes.
+    access_key, secret_key : str
+        The local cloud's well-known key; both are ``test``.
+    """
+
+    outputs: Mapping[str, Any]
+    regions: Sequence[str]
+    urls: Mapping[str, str]
+    door: str
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the engine asks for; ``settings.json`` has it."""
+
+    stack: str
+    source: str
+    workload: str
+    name: str
+    zone: str
+    experiment: str
+    title: str
+    out: str
+    faults: str
+    seed: int
+    hurry: float
+    writes_per_s: Mapping[str, float]
+    clients: Mapping[str, int]
+    context: Mapping[str, Any]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a drill; return 0 where all invariants held, 1 where one broke, 2 where it could not be run."""
+    settings = Settings(**json.loads(Path(arguments[0]).read_text()))
+    logging.getLogger("chaostoolkit").setLevel(logging.WARNING)
+    try:
+        found = Drill(settings).run()
+    except OrreryError as error:
+        print(json.dumps({"error": error.what, "next_step": error.next_step}))
+        return 2
+    print(json.dumps({"broken": found.broken, "rows": report.rows(found)}))
+    return 1 if found.broken else 0
+
+
+class Drill:
+    """A fleet, a fault and what they left behind.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to do.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.out = settings, Path(settings.out)
+        self.context = Context(**settings.context)
+        sys.path.insert(0, settings.source)
+        module, _, name = settings.workload.partition(":")
+        self.workload: Workload = getattr(importlib.import_module(module), name)(self.context)
+        self.journal = Journal(self.out / "journal.jsonl")
+        records = deployed(
+            self._client("route53", self.context.regions[0], self.context.door), settings.zone, settings.name
+        )
+        self.resolver = Resolver(records, self.workload.healthy, self._heard, settings.hurry)
+        plan = Plan(settings.seed, self.context.regions, settings.writes_per_s, settings.clients)
+        self.fleet = Fleet(plan, self.workload, self.resolver, self.journal)
+        self.recent_s = max(1.0, RECENT_S / settings.hurry)
+        self.survivor: Mapping[str, Found] | None = None
+        self.struck = ""
+
+    def run(self) -> Measures:
+        """Let clients work, run the experiment, wait until the regions agree, and write what was found.
+
+        Raises
+        ------
+        OrreryError
+            The experiment is none, or its hypothesis did not hold before anything was broken.
+        """
+        from infra.local.fault_client import FaultClient
+
+        experiment = self._experiment()
+        keys = self.fleet.keys
+        try:
+            with FaultClient(self.settings.faults).held([], f"drill-{self.settings.stack}") as held:
+                actions.RUN = actions.Run(held.set, self._note, self._served)
+                self.resolver.start()
+                self.fleet.start()
+                self._watch(experiment)
+                journal = self._perform(experiment)
+                self.fleet.stop()
+                held.set([])
+            final = self._settled(keys)
+            found = self._judged(
+                measure(self.journal.calls, self.journal.events, self._window(), self.survivor, final), journal
+            )
+            self._write(experiment, journal, found)
+            return found
+        finally:
+            self.fleet.stop()
+            self.resolver.stop()
+            self.workload.remove(keys)
+            self.journal.close()
+
+    # -- parts -------------------------------------------------------------------------------------------------
+
+    def _experiment(self) -> dict[str, Any]:
+        from chaoslib.exceptions import ChaosException
+        from chaoslib.experiment import ensure_experiment_is_valid
+
+        file = Path(self.settings.experiment)
+        try:
+            found: dict[str, Any] = json.loads(file.read_text())
+            ensure_experiment_is_valid(found)
+        except (OSError, ValueError, ChaosException) as error:
+            reason = getattr(error, "msg", "") or str(error)
+            where = f"{file.name}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else file.name
+            raise OrreryError(
+                f"{where}: {reason}", next_step="mend the experiment; docs/drills.md has the form"
+            ) from error
+        for activity in found["method"]:
+            if "pauses" in activity:
+                activity["pauses"] = {when: s / self.settings.hurry for when, s in activity["pauses"].items()}
+        faults = checked_faults(found, file)
+        self.struck = next((str(each["region"]) for each in faults if each.get("region")), "")
+        if self.struck not in self.context.regions:
+            raise OrreryError(
+                f"{file.name} strikes no region of the stack", next_step=f"name one: {', '.join(self.context.regions)}"
+            )
+        return found
+
+    def _perform(self, experiment: dict[str, Any]) -> dict[str, Any]:
+        """Run the experiment to its end; its rollbacks run whatever happens."""
+        from chaoslib.experiment import run_experiment
+
+        _wait(max(RECENT_S, self.recent_s))  # the hypothesis looks at what clients saw
+        settings = {"runtime": {"rollbacks": {"strategy": "always"}}}
+        journal: dict[str, Any] = run_experiment(experiment, settings)
+        if journal["status"] == "failed" and not journal.get("run"):
+            raise OrreryError(
+                f"{self.settings.title}: the steady state does not hold before anything is broken",
+                next_step=f"is the stack well? make deploy STACK={self.settings.stack}",
+            )
+        return journal
+
+    def _watch(self, experiment: Mapping[str, Any]) -> None:
+        """End the experiment where it does more than it was meant to: nobody anywhere is served for so long."""
+        extensions = {each["name"]: each for each in experiment.get("extensions", [])}
+        limit = float(extensions.get("orrery", {}).get("abort_when_unserved_s", 120)) / self.settings.hurry
+
+        def look() -> None:
+            while not self.fleet.stopped:
+                since = max((each.end for each in reversed(self.journal.calls[-500:]) if each.ok), default=time.time())
+                if time.time() - since > limit:
+                    self.journal.event("aborted")
+                    signal.raise_signal(signal.SIGINT)
+                    return
+                _wait(0.5)
+
+        threading.Thread(target=look, name="abort", daemon=True).start()
+
+    def _heard(self, what: str, region: str) -> None:
+        """Note a verdict about a region; the moment clients are led away is when the survivor's content counts."""
+        self.journal.event(what, region)
+        if what == "unhealthy" and region == self.struck and self.survivor is None:
+            others = [each for each in self.context.regions if each != region]
+            self.survivor = self.workload.content(others[0], self.fleet.keys)
+
+    def _note(self, what: str, region: str) -> None:
+        self.journal.event(what, region)
+
+    def _served(self) -> float:
+        recent = [each for each in self.journal.calls[-2000:] if each.end > time.time() - self.recent_s]
+        return sum(each.ok for each in recent) / len(recent) if recent else 0.0
+
+    def _window(self) -> Window:
+        events = self.journal.events
+        begin = min((each.at for each in events if each.what == "fault begins"), default=time.time())
+        end = min((each.at for each in events if each.what == "fault ends" and each.at > begin), default=time.time())
+        return Window(begin, end, self.struck)
+
+    def _settled(self, keys: Sequence[str]) -> Content:
+        """Wait until all regions hold the same, and return what they hold; after `SETTLE_S` as it is."""
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            content = {region: self.workload.content(region, keys) for region in self.context.regions}
+            held = list(content.values())
+            if all(each == held[0] for each in held) or time.monotonic() > deadline:
+                self.journal.event("settled" if all(each == held[0] for each in held) else "never settled")
+                return content
+            _wait(0.25)
+
+    def _judged(self, found: Measures, journal: Mapping[str, Any]) -> Measures:
+        """Say which invariants broke."""
+        checks = {
+            f"{len(found.lost)} keys have lost acknowledged writes": found.lost,
+            f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
+            f"{len(found.differing)} keys differ between the regions": found.differing,
+            f"the experiment ended as {journal['status']}": journal["status"] != "completed",
+        }
+        return replace(found, broken=tuple(text for text, broke in checks.items() if broke))
+
+    def _write(self, experiment: Mapping[str, Any], journal: Mapping[str, Any], found: Measures) -> None:
+        window, title = self._window(), str(experiment["title"])
+        begin = min((each.at for each in self.journal.calls), default=window.begin)
+        facts = [
+            f"Stack {self.settings.stack} on the local cloud, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
+            f"Fault for {window.end - window.begin:.0f} s in {window.region}: {experiment['description']}",
+            *[
+                f"{count} clients, {self.settings.writes_per_s[path]:g} writes/s: {PATHS[path]}."
+                for path, count in self.settings.clients.items()
+            ],
+            "The name as deployed: "
+            + ", ".join(
+                f"{r.region} asked every {r.interval_s:g} s, {r.threshold} in a row"
+                for r in self.resolver.records.values()
+            )
+            + f", remembered for {next(iter(self.resolver.records.values())).ttl_s:g} s."
+            + (
+                ""
+                if self.settings.hurry == 1
+                else f" All of these times, and the fault's, divided by {self.settings.hurry:g}."
+            ),
+            "Replication, latency and load are the local cloud's, not AWS's: see docs/drills.md.",
+        ]
+        text = report.markdown(title, facts, found, self.journal.events, begin)
+        (self.out / "report.md").write_text(text)
+        (self.out / "timeline.svg").write_text(report.timeline(title, self.journal.calls, self.journal.events, window))
+        (self.out / "measures.json").write_text(json.dumps(asdict(found), indent=1))
+        (self.out / "chaos-journal.json").write_text(json.dumps(journal, indent=1, default=str))
+
+    def _client(self, service: str, region: str, url: str) -> Any:
+        import boto3
+
+        keys = {"aws_access_key_id": self.context.access_key, "aws_secret_access_key": self.context.secret_key}
+        return boto3.client(service, region_name=region, endpoint_url=url, **keys)
+
+
+def checked_faults(experiment: Mapping[str, Any], file: Path) -> list[Mapping[str, Any]]:
+    """Return the faults of an experiment, in its order.
+
+    Raises
+    ------
+    OrreryError
+        One is none: with file and line.
+    """
+    from infra.local import fault_client
+
+    lines = [number for number, line in enumerate(file.read_text().splitlines(), 1) if '"kind"' in line]
+    found: list[Mapping[str, Any]] = []
+    for activity in experiment["method"]:
+        for fault in activity["provider"].get("arguments", {}).get("faults", []):
+            try:
+                fault_client.from_options(dict(fault))
+            except OrreryError as error:
+                at = f":{lines[len(found)]}" if len(found) < len(lines) else ""
+                raise OrreryError(
+                    f"{file.name}{at}: {error.what}", next_step="mend it; docs/faults.md has the kinds"
+                ) from error
+            found.append(fault)
+    return found
+
+
+PATHS = {
+    "api": "through the public API and its function",
+    "data": "straight at the table of the region that the name gives",
+}
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
