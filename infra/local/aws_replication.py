@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from infra.local.faults import Book, Running
     from infra.local.replication import Write
+
+log = logging.getLogger("replication")
 
 STATE_KEY = "orrery_replication"
 READING_S = 1.0
@@ -70,7 +73,10 @@ class Replication:
             if time.monotonic() - measured >= READING_S:
                 measured = time.monotonic()
                 for reading in self.queue.readings():
-                    record(reading)
+                    try:
+                        record(reading)
+                    except Exception:  # an alarm's action, say: the writes have to arrive all the same
+                        log.exception("a metric was not written: %s", reading)
             due = self.queue.next_due()
             wait = READING_S if due is None else min(READING_S, max(0.0, due - time.time()))
             with contextlib.suppress(TimeoutError):
