@@ -433,6 +433,77 @@ def _fault_client(at: str) -> FaultClient:
     return life.cloud().faults()
 
 
+replication_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="See and set how long writes travel between regions."
+)
+app.add_typer(replication_app, name="replication")
+
+
+@replication_app.command("show")
+def show_replication(
+    pending: Annotated[bool, typer.Option("--pending", help="Each write that is on its way.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show how long writes travel, and what is on its way."""
+    from infra import deploy as life
+
+    client = life.cloud().replication()
+    found: Any = client.pending() if pending else client.show()
+    if json:
+        _print_json(found)
+        return
+    if pending:
+        rows = [[each["service"], each["source"], each["target"], each["place"], each["key"]] for each in found]
+        Ui().table(["service", "from", "to", "place", "key"], rows)
+        return
+    paces = [
+        [service, *(f"{each[k]:g}" for k in ("median_ms", "p95_ms", "seed"))]
+        for service, each in found["paces"].items()
+    ]
+    Ui().table(["service", "median ms", "p95 ms", "seed"], paces)
+    links = []
+    for each in found["links"]:
+        where, state = (
+            [each[k] for k in ("service", "source", "target", "place")],
+            "down" if each["link_down"] else "up",
+        )
+        links.append([*where, each["writes"], f"{each['oldest_s']:.1f} s", state])
+    if links:
+        Ui().table(["service", "from", "to", "place", "writes", "oldest", "link"], links)
+    Ui().say(f"{found['applied']} arrived, {found['superseded']} lost against newer ones, {found['failed']} failed")
+
+
+@replication_app.command("set")
+def set_replication(
+    name: Annotated[str, typer.Argument(help="fast (usual), public (what AWS says of itself) or off (at once).")] = "",
+    service: Annotated[str, typer.Option(help="dynamodb or s3; both by default.")] = "",
+    median_ms: Annotated[float | None, typer.Option(help="Half of the writes arrive within so many ms.")] = None,
+    p95_ms: Annotated[
+        float | None, typer.Option(help="And 95 of 100 within so many; as the median by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same times.")] = 0,
+) -> None:
+    """Set how long writes travel from now on: by a name, or in numbers. See docs/replication.md."""
+    from dataclasses import replace
+
+    from infra import deploy as life
+    from infra.local.replication import USUAL, Pace
+    from infra.local.replication_client import named
+
+    if bool(name) == (median_ms is not None) or (name and p95_ms is not None):
+        raise OrreryError("say a name, or --median-ms", next_step="./orrery replication set --help")
+    if median_ms is None:
+        paces = {each: replace(pace, seed=seed) for each, pace in named(name).items()}
+    else:
+        paces = dict.fromkeys(USUAL, Pace(median_ms, median_ms if p95_ms is None else p95_ms, seed))
+    if service and service not in paces:
+        raise OrreryError(f"{service} is not replicated here", next_step=f"use one of: {', '.join(paces)}")
+    wanted = {each: pace for each, pace in paces.items() if service in ("", each)}
+    life.cloud().replication().set(wanted)
+    for each, pace in wanted.items():
+        Ui().say(f"{each}: half within {pace.median_ms:g} ms, 95 of 100 within {pace.p95_ms:g} ms")
+
+
 @app.command()
 def bootstrap(region: Annotated[str, typer.Option(help="Home region of the stacks.")] = "us-east-1") -> None:
     """Create the bucket for the Terraform states of the AWS account that you are logged in to."""

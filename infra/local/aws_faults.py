@@ -98,6 +98,8 @@ PLAIN = re.compile(
 """Parameters that don't make another operation of a request."""
 
 SERVICES = NAMED | BY_PATH | {"s3", "lambda"}
+LINKS = frozenset({"replication"})
+"""What tables and buckets send their writes through from region to region; see ``aws_replication.py``."""
 OPERATIONS: dict[str, frozenset[str]] = {
     "s3": frozenset(S3.values()),
     "lambda": frozenset(LAMBDA.values()),

@@ -9,6 +9,8 @@ supervisor, so it imports nothing from ``infra``.
 - Faults (``faults.py``, ``aws_faults.py``) strike what comes through a region's port: it refuses, or requests hang,
   are slow, fail. Code that runs in another region meets a region's faults through its own port too. The main port
   always answers: it is the operator's door.
+- What tables and buckets write for other regions goes through a queue (``replication.py``, ``aws_replication.py``):
+  it travels, and waits while its link is down.
 - IAM is checked: the key ``test`` is the account's root, functions have their roles' grants (ADR 0010). What only
   moto has checks nothing.
 - MiniStack saves its state when it is stopped; ``Saver`` also does after every change, so that a kill -9
@@ -55,10 +57,11 @@ def load_beside(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from infra.local import aws_faults, faults
+    from infra.local import aws_faults, aws_replication, faults, replication
     from infra.local.faults import Connection, answer, headers_of, is_foreign, read_all
 else:
     faults, aws_faults = load_beside("faults"), load_beside("aws_faults")
+    replication, aws_replication = load_beside("replication"), load_beside("aws_replication")
     answer, headers_of, is_foreign, read_all = faults.answer, faults.headers_of, faults.is_foreign, faults.read_all
 
 Scope = MutableMapping[str, Any]
@@ -170,10 +173,13 @@ class Router:
         self.handlers = ministack.SERVICE_HANDLERS
         self.detect_service = router.detect_service
         self.localstack: str = settings.get("localstack") or ""
-        front = faults.Front(aws_faults.SERVICES, tuple(settings["regions"]), aws_faults.ALIASES, aws_faults.OPERATIONS)
+        regions, links = tuple(settings["regions"]), aws_faults.LINKS
+        front = faults.Front(aws_faults.SERVICES, regions, aws_faults.ALIASES, aws_faults.OPERATIONS, links=links)
         self.book = faults.Book(front, Path(settings["data"]) / "faults.json")
         self.gate = RegionGate(self, settings["regions"])
         self.saver = Saver(Path(settings["data"]) / "state", ministack._build_persistence_save_dict)
+        paces = Path(settings["data"]) / "replication.json"
+        self.replication = aws_replication.Replication(replication, self.book, paces, self.saver.changed)
         self.repeats = Repeats()
         self.settings = settings
         self._moto: Moto | None = None
@@ -264,11 +270,14 @@ class Router:
         return self._moto
 
     async def manage(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the gateway's own addresses: health, and the faults."""
+        """Answer the gateway's own addresses: health, faults, replication."""
         if scope["path"] == "/_orrery/health":
             await answer(send, 200, self.health())
         elif scope["path"].startswith(faults.ADDRESS):
             await faults.control(self.book, scope, receive, send)
+        elif scope["path"].startswith(replication.ADDRESS):
+            body = await read_all(receive)
+            await answer(send, *self.replication.control(scope["method"], scope["path"], body))
         else:
             await answer(send, 404, {"error": "unknown address"})
 
@@ -690,8 +699,9 @@ async def serve(settings: dict[str, Any]) -> None:
     loopback_counts_as_tls()
     load_beside("aws_mends").apply()
     router.book.recall()
+    router.replication.install()
     await router.gate.open()
-    tasks = [asyncio.create_task(each) for each in (router.saver.run(), router.book.watch())]
+    tasks = [asyncio.create_task(each) for each in (router.saver.run(), router.book.watch(), router.replication.run())]
 
     async def stopped() -> None:
         await stop.wait()

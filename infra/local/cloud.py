@@ -33,6 +33,7 @@ from infra.local.supervision import Supervisor, alive
 
 if TYPE_CHECKING:
     from infra.local.fault_client import FaultClient
+    from infra.local.replication_client import ReplicationClient
 
 Say = Callable[[str], None]
 
@@ -118,7 +119,8 @@ class Cloud:
             else:
                 self.supervisor.stop()
             if self.aws in chosen:
-                (self.aws.data / "faults.json").unlink(missing_ok=True)
+                for name in ("faults.json", "replication.json"):
+                    (self.aws.data / name).unlink(missing_ok=True)
         if self.aws in chosen and (self.aws.data / "settings.json").exists():
             settings = json.loads((self.aws.data / "settings.json").read_text())
             if settings.get("localstack"):
@@ -212,6 +214,12 @@ class Cloud:
         from infra.local.fault_client import FaultClient
 
         return FaultClient(self.endpoint("aws").url)
+
+    def replication(self) -> ReplicationClient:
+        """Return what sets and reads replication between the regions of the local AWS (docs/replication.md)."""
+        from infra.local.replication_client import ReplicationClient
+
+        return ReplicationClient(self.endpoint("aws").url)
 
     def cut_region(self, region: str) -> None:
         """Refuse connections on a region's port and reset those that are open."""

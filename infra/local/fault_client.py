@@ -24,7 +24,7 @@ from infra.local import aws_faults, faults
 from infra.local.faults import Fault, Front, Mistake
 from infra.local.service import REGIONS
 
-AWS = Front(aws_faults.SERVICES, REGIONS, aws_faults.ALIASES, aws_faults.OPERATIONS)
+AWS = Front(aws_faults.SERVICES, REGIONS, aws_faults.ALIASES, aws_faults.OPERATIONS, links=aws_faults.LINKS)
 """What stands in front of the local AWS."""
 
 
@@ -145,23 +145,27 @@ class FaultClient:
 
     def _ask(self, method: str, path: str, document: Any = None) -> dict[str, Any] | None:
         """Call the front; None says that there is no such owner."""
-        where = urlsplit(self.url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
-        try:
-            connection.request(method, faults.ADDRESS + path, json.dumps(document) if document is not None else None)
-            response = connection.getresponse()
-            found: dict[str, Any] = json.loads(response.read())
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise OrreryError(
-                f"{self.url} does not answer: {error}", next_step="run 'make up' and try again"
-            ) from error
-        finally:
-            connection.close()
-        if response.status == 404:
+        status, found = ask(self.url, method, faults.ADDRESS + path, document)
+        if status == 404:
             return None
-        if response.status >= 400:
+        if status >= 400:
             raise OrreryError(f"the fault is refused: {found.get('error')}", next_step="see docs/faults.md")
         return found
+
+
+def ask(url: str, method: str, path: str, document: Any = None) -> tuple[int, dict[str, Any]]:
+    """Call an address of the gateway's own, and return its status and its answer."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+    try:
+        connection.request(method, path, json.dumps(document) if document is not None else None)
+        response = connection.getresponse()
+        found: dict[str, Any] = json.loads(response.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise OrreryError(f"{url} does not answer: {error}", next_step="run 'make up' and try again") from error
+    finally:
+        connection.close()
+    return response.status, found
 
 
 class Held:

@@ -61,6 +61,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """Each kind, and the keys that it takes beside those that say where."""
 
+LINK_KINDS: dict[str, tuple[str, ...]] = {"hang": (), "delay": ("share", "seed", "latency_ms")}
+"""The kinds that a link between regions knows, and what they take beside region and service."""
+
 NEEDED = {"delay": "latency_ms", "throttle": "bytes_per_s", "drop": "after_bytes"}
 
 
@@ -99,6 +102,8 @@ class Front:
         Services whose operations are told by method and path, and those that have a name.
     http : bool
         False where only bytes are seen: no operations, and no answers of its own.
+    links : collection of str
+        What is named as a service and is none: no request is for it, data travels through it between regions.
     """
 
     services: frozenset[str]
@@ -106,6 +111,7 @@ class Front:
     aliases: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, frozenset[str]] = field(default_factory=dict)
     http: bool = True
+    links: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -229,9 +235,15 @@ def from_table(table: Any, front: Front) -> Fault:
     places = (["region"] if front.regions else []) + ["service"] + (["operation"] if front.http else [])
     if kind == "refuse" and front.http:
         places = ["region"]  # a port refuses before anybody says what for
+    takes: Sequence[str] = KINDS[kind]
+    link = table.get("service")
+    if isinstance(link, str) and link in front.links:
+        if kind not in LINK_KINDS:
+            raise Mistake(f"{link} takes {', '.join(LINK_KINDS)}, not {kind}", "kind")
+        places, takes = ["region", "service"], LINK_KINDS[kind]
     for key in table:
-        if key not in ("kind", *places, *KINDS[kind]):
-            raise Mistake(f"{kind} takes {', '.join([*places, *KINDS[kind]])}, not {key}", key)
+        if key not in ("kind", *places, *takes):
+            raise Mistake(f"{kind} takes {', '.join([*places, *takes])}, not {key}", key)
     if kind in NEEDED and NEEDED[kind] not in table:
         raise Mistake(f"{kind} needs {NEEDED[kind]}")
     values = {"kind": kind, **_where(table, front)}
@@ -260,7 +272,7 @@ def _where(table: Mapping[str, Any], front: Front) -> dict[str, str]:
     if region and region not in front.regions:
         raise Mistake(f"region {region!r} has no port of its own; these have: {', '.join(front.regions)}", "region")
     service = front.aliases.get(service, service)
-    if service and service not in front.services:
+    if service and service not in front.services and service not in front.links:
         near = [name for name in sorted({*front.services, *front.aliases}) if name[:3] == service[:3]]
         raise Mistake(f"no request is for service {service!r}{'; near: ' + ', '.join(near) if near else ''}", "service")
     if operation and not (NAME.fullmatch(operation) or PATTERN.fullmatch(operation)):
