@@ -289,7 +289,7 @@ class Queue:
             try:
                 self.apply(write)
                 self.counts["applied"] += 1
-            except Exception:
+            except Exception:  # whatever the emulator raises: the writes behind this one have to arrive all the same
                 log.exception("a write did not arrive: %s", write)
                 self.counts["failed"] += 1
             with self._lock:

@@ -11,7 +11,7 @@ import pytest
 
 from infra import catalog
 from infra.drill import actions, command
-from infra.drill.main import checked_faults
+from infra.drill.main import checked_faults, hasten
 from infra.errors import OrreryError
 from infra.local.faults import Fault
 
@@ -76,3 +76,12 @@ def test_another_target_than_the_local_cloud_is_refused() -> None:
     command.check_target("local")
     with pytest.raises(OrreryError, match="local cloud only, not on aws"):
         command.check_target("aws")
+
+
+def test_a_drill_in_a_hurry_shortens_all_times_of_its_experiment() -> None:
+    found = json.loads(command.chosen(BLACKHOLE, "region_flaps").read_text())
+    hasten(found, 5)
+    flap, mend = found["method"]
+    assert (flap["provider"]["arguments"]["on_s"], flap["provider"]["arguments"]["off_s"]) == (3, 3)
+    assert flap["provider"]["arguments"]["times"] == 4, "how often is no time"
+    assert mend["pauses"]["after"] == 6

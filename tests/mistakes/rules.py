@@ -1,4 +1,4 @@
-"""The mistakes that are planted: what people get wrong, by hand or by an assistant's suggestion, in a pull request."""
+"""The mistakes that are planted: what people get wrong in a pull request."""
 
 from __future__ import annotations
 
