@@ -3,6 +3,8 @@
 One function per region stands behind that region's HTTP API. It talks only to its own region: the table's replica,
 the bucket's replica, the secret's replica. What one region writes, the others read once it is replicated.
 
+Each region writes an item of its own for a user, and the newest version counts: see `_Versions` and ADR 0013.
+
 E-mail addresses are looked up by a keyed hash (HMAC-SHA-256) whose key is the replicated secret, so that the index
 holds no address and a stolen copy of it can't be tried against a list of addresses.
 """
@@ -17,15 +19,21 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 LIMIT_BYTES = 16 * 1024
+ATTEMPTS = 5
+"""How often a write is tried against others that change the same user."""
+TOMBSTONE_S = 90 * 24 * 3600
+"""How long a deleted user's version is kept; a region that was away for longer may bring the user back."""
+FENCE_S = 1.0
+"""How long a fence may go unnoticed."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}\.[^@\s]{2,63}")
 # A region in trouble must say so within the health check's patience, not after a minute of retries.
@@ -83,76 +91,149 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def put_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Create or change a user; with ``If-Match`` only where nobody changed it since."""
+    """Create or change a user, as the next version or, with ``Write-Version``, as the version that the caller names.
+
+    A caller who numbers its own writes can't be overtaken by itself: a request that it gave up and that is executed
+    late names an older version than what it wrote since. The same write sent twice is done once.
+    ``If-Match`` refuses the write where somebody else changed the user since it was read in this region.
+    """
+    _refuse_where_fenced()
     user_id, fields = _user_id(event), _fields(event)
-    names = {"#name": "name", "#version": "version"}
-    values: dict[str, Any] = {
-        ":email": fields["email"],
-        ":hash": email_hash(fields["email"]),
-        ":name": fields["name"],
-        ":one": 1,
-        ":region": _region(),
-        ":now": _now(),
-    }
-    update = (
-        "SET email = :email, email_hash = :hash, #name = :name, written_in = :region, updated_at = :now, "
-        "created_at = if_not_exists(created_at, :now) ADD #version :one"
-    )
-    request: dict[str, Any] = {
-        "Key": {"user_id": user_id},
-        "UpdateExpression": update,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-        "ReturnValues": "ALL_NEW",
-    }
-    expected = _if_match(event)
-    if expected is not None:
-        values[":expected"] = expected
-        request["ConditionExpression"] = "#version = :expected"
-    try:
-        item = _table().update_item(**request)["Attributes"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        raise Refused(412, f"{user_id} was changed since version {expected}; read it again") from error
-    return (201 if item["version"] == 1 else 200), _shown(item)
+    expected, chosen = _number(event, "if-match"), _number(event, "write-version")
+    for _ in range(ATTEMPTS):
+        found = _Versions(user_id)
+        if expected is not None and expected != found.version:
+            raise Refused(412, f"{user_id} was changed since version {expected}; read it again")
+        if chosen is not None and chosen <= found.version:
+            if chosen == found.version and found.live and fields.items() <= found.live.items():
+                return 200, _shown(found.live)
+            raise Refused(412, f"version {chosen} of {user_id} comes late: version {found.version} is here")
+        now = _now()
+        item = {
+            **fields,
+            "email_hash": email_hash(fields["email"]),
+            "created_at": found.live["created_at"] if found.live else now,
+            "updated_at": now,
+        }
+        if found.replace_own(item, chosen or found.version + 1):
+            return (200 if found.live else 201), _shown(item)
+    raise Refused(409, f"{user_id} is being changed by others; try again")
 
 
 def get_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return a user as this region knows it."""
     user_id = _user_id(event)
-    item = _table().get_item(Key={"user_id": user_id}, ConsistentRead=True).get("Item")
-    if item is None:
+    live = _Versions(user_id).live
+    if live is None:
         raise Refused(404, f"there is no user {user_id} in {_region()}")
-    return 200, _shown(item)
+    return 200, _shown(live)
 
 
 def delete_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Delete a user; deleting one that is gone is fine."""
+    """Delete a user; deleting one that is gone is fine.
+
+    What stays for a while is a tombstone without any personal data: its version keeps a late write from bringing the
+    user back.
+    """
+    _refuse_where_fenced()
     user_id = _user_id(event)
-    _table().delete_item(Key={"user_id": user_id})
-    return 200, {"deleted": user_id}
+    for _ in range(ATTEMPTS):
+        found = _Versions(user_id)
+        tombstone = {"deleted": True, "updated_at": _now(), "expires_at": int(time.time()) + TOMBSTONE_S}
+        if found.live is None or found.replace_own(tombstone, found.version + 1):
+            _Versions(user_id).remove_older_elsewhere()
+            return 200, {"deleted": user_id}
+    raise Refused(409, f"{user_id} is being changed by others; try again")
 
 
 def find_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     """Find users by e-mail address (``POST /lookup`` with ``{"email": …}``, so that no address is in a URL)."""
-    email = _email(_json(event))
-    found = _table().query(IndexName="by-email", KeyConditionExpression=Key("email_hash").eq(email_hash(email)))
-    return 200, {"users": [_shown(item) for item in found["Items"]]}
+    wanted = email_hash(_email(_json(event)))
+    found = _table().query(IndexName="by-email", KeyConditionExpression=Key("email_hash").eq(wanted))
+    users = [_Versions(user_id).live for user_id in sorted({item["user_id"] for item in found["Items"]})]
+    # The index also holds what another region has replaced since.
+    return 200, {"users": [_shown(user) for user in users if user and user["email_hash"] == wanted]}
 
 
 def health(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Answer 200 only when this region can serve: write and read a canary, read the secret.
+    """Answer 200 only when this region can serve: no fence, a canary written and read, the secret read.
 
     A process that runs says nothing about the data behind it, so the check goes down the same path as a user.
     """
-    canary, stamp = f"canary-{_region()}", _now()
-    _table().put_item(Item={"user_id": canary, "updated_at": stamp, "written_in": _region(), "version": 0})
-    read = _table().get_item(Key={"user_id": canary}, ConsistentRead=True).get("Item", {})
+    _refuse_where_fenced()
+    key, stamp = {"user_id": f"canary-{_region()}", "region": _region()}, _now()
+    _table().put_item(Item={**key, "updated_at": stamp, "version": 0})
+    read = _table().get_item(Key=key, ConsistentRead=True).get("Item", {})
     if read.get("updated_at") != stamp:
         raise Refused(503, "the canary that was written is not the one that is read")
     email_hash("canary@example.com")
     return 200, {"status": "ok", "region": _region()}
+
+
+class _Versions:
+    """What this region knows of a user: an item for each region that has written it, of which the newest counts.
+
+    Each region writes only its own item, so no region ever overwrites what another one wrote, whenever it comes back
+    and whatever its clock says: the table's own rule, the last writer wins, never has to choose. Of two items with
+    the same version, written on both sides of a broken link, the region's name decides, everywhere alike.
+
+    Parameters
+    ----------
+    user_id : str
+        Which user.
+    """
+
+    def __init__(self, user_id: str) -> None:
+        found = _table().query(KeyConditionExpression=Key("user_id").eq(user_id), ConsistentRead=True)["Items"]
+        self._key = {"user_id": user_id, "region": _region()}
+        self._all = sorted(found, key=lambda item: (item["version"], item["region"]))
+        self._own = next((item for item in found if item["region"] == _region()), None)
+        self.version = int(self._all[-1]["version"]) if found else 0
+        self.live = self._all[-1] if found and not self._all[-1].get("deleted") else None
+
+    def replace_own(self, item: dict[str, Any], version: int) -> bool:
+        """Write this region's item unless somebody did since it was read; return whether it is written."""
+        write = os.urandom(8).hex()
+        item |= {**self._key, "version": version, "write_id": write}
+        unchanged = Attr("version").eq(self._own["version"]) if self._own else Attr("version").not_exists()
+        try:
+            _table().put_item(Item=item, ConditionExpression=unchanged)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            # The SDK repeats a call whose answer got lost: then it was this write that is in its own way.
+            there = _table().get_item(Key=self._key, ConsistentRead=True).get("Item", {})
+            return bool(there.get("write_id") == write)
+        return True
+
+    def remove_older_elsewhere(self) -> None:
+        """Remove what other regions hold of a deleted user, unless they wrote it anew."""
+        for item in self._all[:-1]:
+            try:
+                _table().delete_item(
+                    Key={"user_id": item["user_id"], "region": item["region"]},
+                    ConditionExpression=Attr("version").lt(self.version),
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+
+
+def _refuse_where_fenced() -> None:
+    """Refuse to write, and to be healthy, in a region that an operator has fenced.
+
+    The fence is an item of the table: `orrery failover` writes it in a region that works, and the fenced one finds it
+    when it is back. It is looked up once in `FENCE_S`.
+    """
+    seen = _fence(int(time.monotonic() / FENCE_S))
+    if seen:
+        raise Refused(503, f"{_region()} is fenced since {seen}; use another region")
+
+
+@lru_cache(maxsize=1)
+def _fence(now: int) -> str:
+    found = _table().query(KeyConditionExpression=Key("user_id").eq(f"fence-{_region()}"), ConsistentRead=True)
+    return next((str(item["updated_at"]) for item in found["Items"] if item.get("closed")), "")
 
 
 ROUTES: dict[str, Callable[[Mapping[str, Any]], tuple[int, dict[str, Any]]]] = {
@@ -171,8 +252,8 @@ def email_hash(email: str) -> str:
 
 def _user_id(event: Mapping[str, Any]) -> str:
     user_id = str((event.get("pathParameters") or {}).get("id", ""))
-    if not _ID.fullmatch(user_id) or user_id.startswith("canary-"):
-        raise Refused(400, "a user id is 1 to 64 lower case letters, digits and hyphens, and is no canary-…")
+    if not _ID.fullmatch(user_id) or user_id.startswith(("canary-", "fence-")):
+        raise Refused(400, "a user id is 1 to 64 lower case letters, digits and hyphens, and no canary-… or fence-…")
     return user_id
 
 
@@ -209,20 +290,21 @@ def _json(event: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _if_match(event: Mapping[str, Any]) -> int | None:
+def _number(event: Mapping[str, Any], header: str) -> int | None:
+    """Return the version in a header, such as ``If-Match: "7"``; None without."""
     headers = {str(key).lower(): str(value) for key, value in (event.get("headers") or {}).items()}
-    given = headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+    given = headers.get(header, "").strip().removeprefix("W/").strip('"')
     if not given or given == "*":
         return None
-    if not given.isdigit():
-        raise Refused(400, "If-Match must hold the version from an ETag")
+    if not re.fullmatch(r"[0-9]{1,15}", given):
+        raise Refused(400, f"{header} must hold a version, as an ETag does")
     return int(given)
 
 
 def _shown(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a caller may see: everything but the index's hash, numbers as numbers."""
-    shown = {key: value for key, value in item.items() if key != "email_hash"}
-    return shown | {"version": int(item["version"])}
+    """Return what a caller may see: not what only the table needs, and numbers as numbers."""
+    shown = {key: value for key, value in item.items() if key not in ("email_hash", "write_id", "region")}
+    return shown | {"version": int(item["version"]), "written_in": item["region"]}
 
 
 def _now() -> str:

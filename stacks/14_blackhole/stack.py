@@ -29,8 +29,10 @@ class Blackhole(Stack):
             "users",
             "table",
             name=self.physical("users"),
-            attributes={"user_id": "S", "email_hash": "S"},
+            attributes={"user_id": "S", "region": "S", "email_hash": "S"},
             hash_key="user_id",
+            range_key="region",  # each region writes an item of its own: ADR 0013
+            ttl_attribute="expires_at",
             indexes={"by-email": {"hash_key": "email_hash"}},
             kms_key_arn=keys[HOME].arn,
             replicas={AWAY: keys[AWAY].arn},
@@ -171,9 +173,7 @@ class Blackhole(Stack):
             environment={"USERS_TABLE": users.name, "PEPPER_SECRET": pepper.name},
             grants={
                 "users": {
-                    "actions": [
-                        f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
-                    ],
+                    "actions": [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query")],
                     "resources": [table, f"{table}/index/*"],
                 },
                 "pepper": {"actions": ["secretsmanager:GetSecretValue"], "resources": [secret]},

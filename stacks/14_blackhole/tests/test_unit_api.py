@@ -33,9 +33,13 @@ def region() -> Iterator[tuple[Any, ModuleType]]:
         boto3.client("secretsmanager", REGION).create_secret(Name="pepper", SecretString=PEPPER)
         table = boto3.resource("dynamodb", REGION).create_table(
             TableName="users",
-            KeySchema=[{"AttributeName": "user_id", "KeyType": "HASH"}],
+            KeySchema=[
+                {"AttributeName": "user_id", "KeyType": "HASH"},
+                {"AttributeName": "region", "KeyType": "RANGE"},
+            ],
             AttributeDefinitions=[
                 {"AttributeName": "user_id", "AttributeType": "S"},
+                {"AttributeName": "region", "AttributeType": "S"},
                 {"AttributeName": "email_hash", "AttributeType": "S"},
             ],
             GlobalSecondaryIndexes=[
@@ -60,14 +64,14 @@ def aws(region: tuple[Any, ModuleType]) -> Iterator[Any]:
     table, _ = region
     yield table
     for item in table.scan()["Items"]:
-        table.delete_item(Key={"user_id": item["user_id"]})
+        table.delete_item(Key={key: item[key] for key in ("user_id", "region")})
 
 
 @pytest.fixture
 def api(region: tuple[Any, ModuleType], aws: Any) -> Iterator[ModuleType]:
     """The function, with nothing of another test in its memory."""
     _, module = region
-    fresh = (module._table, module._pepper)  # a test may put something else in their place
+    fresh = (module._table, module._pepper, module._fence)  # a test may put something else in their place
     yield module
     for remembered in fresh:
         remembered.cache_clear()
@@ -144,7 +148,9 @@ def test_the_routes_of_the_function_are_those_of_the_stack(api: ModuleType) -> N
 # ----------------------------------------------------------------------------------------- validation
 
 
-@pytest.mark.parametrize("user", ["Ada", "-ada", "a" * 65, "ada/../bob", "ada\n", "", "ä", "canary-eu-west-1"])
+@pytest.mark.parametrize(
+    "user", ["Ada", "-ada", "a" * 65, "ada/../bob", "ada\n", "", "ä", "canary-eu-west-1", "fence-eu-west-1"]
+)
 @pytest.mark.parametrize("route", ["PUT /users/{id}", "GET /users/{id}", "DELETE /users/{id}"])
 def test_a_bad_id_is_refused_on_every_route(api: ModuleType, route: str, user: str) -> None:
     status, body = call(api, route, ADA, user)
@@ -226,6 +232,137 @@ def test_if_match_on_a_user_that_is_gone_is_412(api: ModuleType) -> None:
 
 def test_an_if_match_that_is_no_version_is_refused(api: ModuleType) -> None:
     assert put(api, **{"If-Match": '"abc"'})[0] == 400
+
+
+def test_a_write_that_comes_late_is_412_and_changes_nothing(api: ModuleType) -> None:
+    assert put(api, body={**ADA, "name": "Fifth"}, **{"Write-Version": "5"})[1]["version"] == 5
+    status, body = put(api, body={**ADA, "name": "Fourth, late"}, **{"Write-Version": "4"})
+    assert status == 412 and "comes late" in body["error"]
+    assert get(api)[1]["name"] == "Fifth"
+
+
+def test_a_write_that_is_sent_twice_is_done_once(api: ModuleType, aws: Any) -> None:
+    first = put(api, **{"Write-Version": "1"})
+    before = aws.scan()["Items"]
+    assert put(api, **{"Write-Version": "1"}) == (200, first[1])
+    assert aws.scan()["Items"] == before
+
+
+def test_another_write_of_the_same_version_is_412(api: ModuleType) -> None:
+    put(api, **{"Write-Version": "1"})
+    assert put(api, body={**ADA, "name": "Other"}, **{"Write-Version": "1"})[0] == 412
+
+
+@pytest.mark.parametrize("given", ["abc", "-1", "9" * 16])
+def test_a_version_that_is_none_is_refused(api: ModuleType, given: str) -> None:
+    assert put(api, **{"Write-Version": given})[0] == 400
+
+
+def test_writers_at_the_same_time_lose_no_update(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading and writing, another writer of the region is quicker: the second tries again upon its work."""
+    put(api)
+    fresh, raced = api._Versions.__init__, []
+
+    def raced_once(self: Any, user_id: str) -> None:
+        fresh(self, user_id)
+        if not raced:
+            raced.append(True)
+            put(api, body={**ADA, "name": "Quicker"})
+
+    monkeypatch.setattr(api._Versions, "__init__", raced_once)
+    assert put(api, body={**ADA, "name": "Slower"})[1]["version"] == 3
+
+
+def test_a_write_whose_answer_was_lost_is_recognized(api: ModuleType, aws: Any) -> None:
+    """The SDK sends it again, and the condition fails upon its own work."""
+
+    class Repeating:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(aws, name)
+
+        def put_item(self, **request: Any) -> Any:
+            aws.put_item(**request)
+            return aws.put_item(**request)
+
+    api._table.cache_clear()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(api, "_table", Repeating)
+        assert put(api)[1]["version"] == 1
+
+
+# --------------------------------------------------------------------------------------- the other region
+
+
+def elsewhere(aws: Any, version: int, name: str, region: str = "us-east-1", **more: Any) -> None:
+    """Let what another region wrote arrive."""
+    item = {"user_id": "ada", "region": region, "version": version, "name": name, "email": "ada@example.com"}
+    aws.put_item(Item={**item, "created_at": "then", "updated_at": "then", "email_hash": "x", **more})
+
+
+def test_what_another_region_wrote_is_read_and_counted_on(api: ModuleType, aws: Any) -> None:
+    elsewhere(aws, 3, "From afar")
+    assert (get(api)[1]["name"], get(api)[1]["written_in"]) == ("From afar", "us-east-1")
+    assert put(api)[1]["version"] == 4
+    assert get(api)[1]["created_at"] == "then"
+
+
+def test_no_region_writes_another_ones_item(api: ModuleType, aws: Any) -> None:
+    elsewhere(aws, 3, "From afar")
+    put(api)
+    assert {item["region"]: item["name"] for item in aws.scan()["Items"]} == {
+        "us-east-1": "From afar",
+        REGION: ADA["name"],
+    }
+
+
+def test_an_old_write_that_arrives_later_changes_nothing(api: ModuleType, aws: Any) -> None:
+    put(api, **{"Write-Version": "7"})
+    elsewhere(aws, 6, "Old, from a region that came back")
+    assert get(api)[1]["name"] == ADA["name"]
+    assert lookup(api, ADA["email"])[1]["users"][0]["version"] == 7
+
+
+def test_two_regions_with_one_version_are_decided_alike_everywhere(api: ModuleType, aws: Any) -> None:
+    put(api)
+    elsewhere(aws, 1, "The other side of the link")
+    assert get(api)[1]["written_in"] == "us-east-1", "the later name of a region wins"
+
+
+def test_an_address_that_another_region_replaced_is_not_found(api: ModuleType, aws: Any) -> None:
+    put(api)
+    elsewhere(aws, 2, "Ada King", email="king@example.com", email_hash=api.email_hash("king@example.com"))
+    assert lookup(api, ADA["email"])[1]["users"] == []
+    assert lookup(api, "king@example.com")[1]["users"][0]["name"] == "Ada King"
+
+
+def test_a_deleted_user_leaves_no_personal_data_and_does_not_come_back(api: ModuleType, aws: Any) -> None:
+    elsewhere(aws, 3, "From afar")
+    call(api, "DELETE /users/{id}", None, "ada")
+    (tombstone,) = aws.scan()["Items"]
+    assert not {"name", "email", "email_hash"} & tombstone.keys() and tombstone["expires_at"] > 0
+    elsewhere(aws, 3, "An old write that arrives late")
+    assert get(api)[0] == 404
+    assert put(api, **{"Write-Version": "3"})[0] == 412
+    assert put(api)[:1] == (201,) and get(api)[1]["version"] == 5
+
+
+def fence(aws: Any, closed: bool) -> None:
+    """Let an operator in the other region fence this one."""
+    key = {"user_id": f"fence-{REGION}", "region": "us-east-1"}
+    aws.put_item(Item={**key, "version": 1, "closed": closed, "updated_at": "2026-11-24T12:00:00Z"})
+
+
+def test_a_fenced_region_writes_nothing_and_is_not_healthy(api: ModuleType, aws: Any) -> None:
+    put(api)
+    fence(aws, True)
+    api._fence.cache_clear()
+    for route, user in (("PUT /users/{id}", "ada"), ("DELETE /users/{id}", "ada"), ("GET /ready", "")):
+        status, body = call(api, route, {**ADA, "name": "Fenced"}, user)
+        assert status == 503 and "fenced since 2026-11-24T12:00:00Z" in body["error"]
+    assert get(api)[1]["name"] == ADA["name"], "it still reads"
+    fence(aws, False)
+    api._fence.cache_clear()
+    assert put(api)[0] == 200 and call(api, "GET /ready")[0] == 200
 
 
 # ----------------------------------------------------------------------------------- e-mail and hashes
@@ -321,6 +458,9 @@ def test_a_region_is_ready_when_its_canary_is_read_as_written(api: ModuleType, a
 
 def test_a_region_that_reads_something_old_is_not_ready(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     class Stale:
+        def query(self, **_: Any) -> dict[str, Any]:
+            return {"Items": []}
+
         def put_item(self, **_: Any) -> None:
             pass
 

@@ -72,7 +72,6 @@ def test_a_function_may_do_what_it_does_and_no_more(modules: dict[str, Any], sho
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
-        "dynamodb:UpdateItem",
         "secretsmanager:GetSecretValue",
         "kms:Decrypt",
     }

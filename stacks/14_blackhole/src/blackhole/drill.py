@@ -28,10 +28,10 @@ PATIENCE_S = 2.0
 _CONFIG = Config(
     connect_timeout=PATIENCE_S, read_timeout=PATIENCE_S, retries={"total_max_attempts": 1}, max_pool_connections=64
 )
-_UPDATE = (
-    "SET email = :email, email_hash = :hash, #name = :name, written_in = :region, updated_at = :now, "
-    "created_at = if_not_exists(created_at, :now) ADD #version :one"
-)
+
+
+class Late(Failed):
+    """A write that names an older version than the one that is there."""
 
 
 class Identity:
@@ -51,28 +51,32 @@ class Identity:
         self._signer = Credentials(context.access_key, context.secret_key)
 
     def write(self, path: str, region: str, key: str, seq: int) -> None:
-        """Write a user."""
+        """Write a user; the write's number is the version that it becomes."""
         if path == "api":
             body = json.dumps({"name": f"write {seq}", "email": f"write-{seq}@example.com"})
-            status, _ = self._api("PUT", region, f"/users/{key}", body)
+            status, _ = self._api("PUT", region, f"/users/{key}", body, {"Write-Version": str(seq)})
             if status not in (200, 201):
                 raise Failed(str(status))
             return
-        values = {
-            ":email": {"S": f"write-{seq}@example.com"},
-            ":hash": {"S": f"drill-{seq}"},
-            ":name": {"S": f"write {seq}"},
-            ":region": {"S": region},
-            ":now": {"S": "drill"},
-            ":one": {"N": "1"},
+        item = {
+            "user_id": {"S": key},
+            "region": {"S": region},
+            "version": {"N": str(seq)},
+            "email": {"S": f"write-{seq}@example.com"},
+            "email_hash": {"S": f"drill-{seq}"},
+            "name": {"S": f"write {seq}"},
         }
-        self._asked(
-            self._tables[region].update_item,
-            Key={"user_id": {"S": key}},
-            UpdateExpression=_UPDATE,
-            ExpressionAttributeNames={"#name": "name", "#version": "version"},
-            ExpressionAttributeValues=values,
-        )
+        try:
+            self._asked(
+                self._tables[region].put_item,
+                Item=item,
+                ConditionExpression="attribute_not_exists(version) OR version < :version",
+                ExpressionAttributeValues={":version": item["version"]},
+            )
+        except Late:
+            # Where an answer got lost, this write itself is there already.
+            if self.read(path, region, key) != seq:
+                raise
 
     def read(self, path: str, region: str, key: str) -> int:
         """Return the write that a region shows of a user."""
@@ -83,20 +87,29 @@ class Identity:
             if status != 200:
                 raise Failed(str(status))
             return _number(json.loads(text)["name"])
-        answer = self._asked(self._tables[region].get_item, Key={"user_id": {"S": key}}, ConsistentRead=True)
-        return _number(answer["Item"]["name"]["S"]) if "Item" in answer else -1
+        answer = self._asked(
+            self._tables[region].query,
+            KeyConditionExpression="user_id = :key",
+            ExpressionAttributeValues={":key": {"S": key}},
+            ConsistentRead=True,
+        )
+        return max((_found(item).seq for item in answer["Items"]), default=-1)
 
     def content(self, region: str, keys: Sequence[str]) -> Mapping[str, Found]:
-        """Return what a region's replica holds."""
-        found = {}
-        for start in range(0, len(keys), 100):
-            asked = [{"user_id": {"S": key}} for key in keys[start : start + 100]]
+        """Return what a region's replica holds: of each user's items the newest."""
+        found: dict[str, Found] = {}
+        step = 100 // len(self.context.regions)
+        for start in range(0, len(keys), step):
+            asked = [
+                {"user_id": {"S": key}, "region": {"S": writer}}
+                for key in keys[start : start + step]
+                for writer in self.context.regions
+            ]
             answer = self._doors[region].batch_get_item(
                 RequestItems={self.table: {"Keys": asked, "ConsistentRead": True}}
             )
-            for item in answer["Responses"][self.table]:
-                name, email = _number(item["name"]["S"]), _number(item["email"]["S"])
-                found[item["user_id"]["S"]] = Found(name, int(item["version"]["N"]), name != email)
+            for item in sorted(answer["Responses"][self.table], key=lambda one: int(one["version"]["N"])):
+                found[item["user_id"]["S"]] = _found(item)
         return found
 
     def healthy(self, region: str, timeout_s: float) -> bool:
@@ -109,8 +122,9 @@ class Identity:
     def remove(self, keys: Sequence[str]) -> None:
         """Remove the users; their replicas go too."""
         home = self.context.regions[0]
-        for start in range(0, len(keys), 25):
-            gone = [{"DeleteRequest": {"Key": {"user_id": {"S": key}}}} for key in keys[start : start + 25]]
+        items = [{"user_id": {"S": key}, "region": {"S": writer}} for key in keys for writer in self.context.regions]
+        for start in range(0, len(items), 25):
+            gone = [{"DeleteRequest": {"Key": each}} for each in items[start : start + 25]]
             self._doors[home].batch_write_item(RequestItems={self.table: gone})
 
     # -- parts -------------------------------------------------------------------------------------------------
@@ -123,17 +137,29 @@ class Identity:
         try:
             return call(TableName=self.table, **request)
         except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise Late("412") from error
             raise Failed(str(error.response["ResponseMetadata"]["HTTPStatusCode"])) from error
         except (BotoCoreError, OSError) as error:
             raise Failed(_reason(error)) from error
 
-    def _api(self, method: str, region: str, path: str, body: str | None) -> tuple[int, str]:
-        return self._request(method, region, path, body, 2 * PATIENCE_S)
+    def _api(
+        self, method: str, region: str, path: str, body: str | None, more: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        return self._request(method, region, path, body, 2 * PATIENCE_S, more)
 
-    def _request(self, method: str, region: str, path: str, body: str | None, timeout_s: float) -> tuple[int, str]:
+    def _request(
+        self,
+        method: str,
+        region: str,
+        path: str,
+        body: str | None,
+        timeout_s: float,
+        more: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
         """Send a signed request to a region's API, through the region's port."""
         url = str(self.context.outputs[f"api_{region.replace('-', '_')}"]) + path
-        headers = {"Host": urlsplit(url).netloc, "Content-Type": "application/json"}
+        headers = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", **(more or {})}
         request = AWSRequest(method=method, url=url, data=body or "", headers=headers)
         SigV4Auth(self._signer, "execute-api", region).add_auth(request)
         there = urlsplit(self.context.urls[region])
@@ -146,6 +172,11 @@ class Identity:
             raise Failed(_reason(error)) from error
         finally:
             connection.close()
+
+
+def _found(item: Mapping[str, Any]) -> Found:
+    name, email = _number(item["name"]["S"]), _number(item["email"]["S"])
+    return Found(name, int(item["version"]["N"]), name != email)
 
 
 def _number(text: str) -> int:
