@@ -119,4 +119,7 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   name     = google_cloud_run_v2_service.api[each.value.region].name
   role     = "roles/run.invoker"
   member   = each.value.member
+
+  # Monitoring's agent exists once there is a check that asks with its token.
+  depends_on = [google_monitoring_uptime_check_config.ready]
 }
