@@ -61,6 +61,8 @@ DATA_HOLDERS = frozenset(
         "azurerm_storage_container",
         "google_bigquery_dataset",
         "google_bigquery_table",
+        "google_firestore_database",
+        "google_secret_manager_secret",
         "google_storage_bucket",
         "snowflake_database",
         "snowflake_schema",

@@ -135,6 +135,15 @@ PROTECTIONS: Mapping[str, Mapping[str, Protection]] = {
         "not destroyed while it holds tables": lambda values, near: not values.get("delete_contents_on_destroy"),
     },
     "google_bigquery_table": {"deletion protection": _flag("deletion_protection")},
+    "google_firestore_database": {
+        "deletion protection": lambda values, near: (
+            values.get("delete_protection_state") == "DELETE_PROTECTION_ENABLED"
+        ),
+        "point-in-time recovery": lambda values, near: (
+            values.get("point_in_time_recovery_enablement") == "POINT_IN_TIME_RECOVERY_ENABLED"
+        ),
+    },
+    "google_secret_manager_secret": {"deletion protection": _flag("deletion_protection")},
     "google_storage_bucket": {
         "not destroyed while it holds objects": lambda values, near: not values.get("force_destroy"),
         "versioning": _block("versioning", "enabled"),

@@ -63,7 +63,7 @@ class Blackhole(Stack):
         for region in self.regions:
             self._alarms(region, topics[region], users, avatars, replication)
         self._health_alarm(topics[HOME], names)
-        self._gcp_replica()
+        self._gcp()
 
         for region in self.regions:
             short = region.replace("-", "_")
@@ -271,11 +271,14 @@ class Blackhole(Stack):
             },
         )
 
-    def _gcp_replica(self) -> None:
-        """A third copy on another cloud, for those who name a project; see the module's README."""
-        chosen = self.info.settings.get("gcp_replica")
-        if chosen:
-            self.module("gcp_replica", "gcp_identity_replica", name=self.physical("replica"), **chosen)
+    def _gcp(self) -> None:
+        """A third copy, or a platform of its own, on another cloud, for those who name a project."""
+        for setting, module, part in (
+            ("gcp_replica", "gcp_identity_replica", "replica"),
+            ("gcp_platform", "gcp_identity_platform", "identity"),
+        ):
+            if chosen := self.info.settings.get(setting):
+                self.module(setting, module, name=self.physical(part), **chosen)
 
     # -- smoke -------------------------------------------------------------------------------------------------
 

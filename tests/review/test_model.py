@@ -105,6 +105,13 @@ def test_other_clouds_protect_in_their_own_ways() -> None:
     (loss,) = holders.losses([delta("module.copy.google_storage_bucket.this", "delete", bucket)], {})
     assert loss.protected == ("versioning",)
     assert loss.missing == ("not destroyed while it holds objects", "soft delete")
+    database = {
+        "delete_protection_state": "DELETE_PROTECTION_DISABLED",
+        "point_in_time_recovery_enablement": "POINT_IN_TIME_RECOVERY_ENABLED",
+    }
+    (loss,) = holders.losses([delta("module.identity.google_firestore_database.users", "delete", database)], {})
+    assert loss.protected == ("point-in-time recovery",)
+    assert loss.missing == ("deletion protection",)
 
 
 def test_every_protection_is_of_a_type_that_holds_data() -> None:
