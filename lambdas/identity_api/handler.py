@@ -222,8 +222,8 @@ class _Versions:
 def _refuse_where_fenced() -> None:
     """Refuse to write, and to be healthy, in a region that an operator has fenced.
 
-    The fence is an item of the table: `orrery failover` writes it in a region that works, and the fenced one finds it
-    when it is back. It is looked up once in `FENCE_S`.
+    The fence is an item of the table: an operator writes it in a region that works, and the fenced one finds it when
+    it is back. It is looked up once in `FENCE_S`.
     """
     seen = _fence(int(time.monotonic() / FENCE_S))
     if seen:
