@@ -19,6 +19,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 
@@ -97,9 +98,9 @@ def put_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     late names an older version than what it wrote since. The same write sent twice is done once.
     ``If-Match`` refuses the write where somebody else changed the user since it was read in this region.
     """
-    _refuse_where_fenced()
     user_id, fields = _user_id(event), _fields(event)
     expected, chosen = _number(event, "if-match"), _number(event, "write-version")
+    _refuse_where_fenced()
     for _ in range(ATTEMPTS):
         found = _Versions(user_id)
         if expected is not None and expected != found.version:
@@ -135,8 +136,8 @@ def delete_user(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     What stays for a while is a tombstone without any personal data: its version keeps a late write from bringing the
     user back.
     """
-    _refuse_where_fenced()
     user_id = _user_id(event)
+    _refuse_where_fenced()
     for _ in range(ATTEMPTS):
         found = _Versions(user_id)
         tombstone = {"deleted": True, "updated_at": _now(), "expires_at": int(time.time()) + TOMBSTONE_S}
@@ -198,25 +199,21 @@ class _Versions:
         unchanged = Attr("version").eq(self._own["version"]) if self._own else Attr("version").not_exists()
         try:
             _table().put_item(Item=item, ConditionExpression=unchanged)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
+        except _table().meta.client.exceptions.ConditionalCheckFailedException:
             # The SDK repeats a call whose answer got lost: then it was this write that is in its own way.
             there = _table().get_item(Key=self._key, ConsistentRead=True).get("Item", {})
             return bool(there.get("write_id") == write)
         return True
 
     def remove_older_elsewhere(self) -> None:
-        """Remove what other regions hold of a deleted user, unless they wrote it anew."""
-        for item in self._all[:-1]:
-            try:
+        """Remove what other regions hold of a deleted user, unless one of them wrote it anew."""
+        for item in self._all[:-1] if self.live is None else []:
+            # The condition fails where another region's write has arrived in between: that one stays.
+            with suppress(_table().meta.client.exceptions.ConditionalCheckFailedException):
                 _table().delete_item(
                     Key={"user_id": item["user_id"], "region": item["region"]},
                     ConditionExpression=Attr("version").lt(self.version),
                 )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
 
 
 def _refuse_where_fenced() -> None:

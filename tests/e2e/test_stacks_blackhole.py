@@ -85,6 +85,30 @@ def test_a_region_that_is_cut_off_refuses_while_the_other_serves(live: Live, orr
     assert ask(live, AWAY, "POST", "/lookup", {"email": "KARL@example.com"})[1]["users"][0]["user_id"] == "karl"
 
 
+def test_a_fence_written_in_one_region_keeps_the_other_from_writing(live: Live) -> None:
+    item = {"user_id": {"S": f"fence-{AWAY}"}, "region": {"S": HOME}, "version": {"N": "1"}}
+    item["updated_at"] = {"S": "2026-11-25T12:00:00Z"}
+    table = live.client("dynamodb", HOME)
+
+    def fence(closed: bool) -> None:
+        table.put_item(TableName=live.outputs["users_table"], Item={**item, "closed": {"BOOL": closed}})
+
+    def ready() -> int:
+        return ask(live, AWAY, "GET", "/ready")[0]
+
+    user = {"name": "Fenced", "email": "fenced@example.com"}
+    fence(True)
+    try:
+        live.wait("the fence to arrive", lambda: ready() == 503, timeout_s=30)
+        status, answer = ask(live, AWAY, "PUT", "/users/fenced", user)
+        assert status == 503 and "fenced since 2026-11-25T12:00:00Z" in answer["error"]
+        assert ask(live, HOME, "PUT", "/users/fenced", user)[0] == 201
+    finally:
+        fence(False)
+    live.wait("the fence to be lifted", lambda: ready() == 200, timeout_s=30)
+    assert ask(live, AWAY, "PUT", "/users/fenced", user)[0] in (200, 201)
+
+
 def test_it_survives_a_restart_of_the_local_cloud(live: Live, orrery: Any) -> None:
     ask(live, HOME, "PUT", "/users/restarted", {"name": "R", "email": "r@example.com"})
     orrery.ok("down")

@@ -365,6 +365,29 @@ def test_a_fenced_region_writes_nothing_and_is_not_healthy(api: ModuleType, aws:
     assert put(api)[0] == 200 and call(api, "GET /ready")[0] == 200
 
 
+def test_a_bad_request_is_told_so_in_a_fenced_region_too(api: ModuleType, aws: Any) -> None:
+    fence(aws, True)
+    api._fence.cache_clear()
+    assert put(api, "Not An Id")[0] == 400
+
+
+def test_a_writer_that_is_always_too_slow_is_told_so(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(api)
+    monkeypatch.setattr(api._Versions, "replace_own", lambda *_: False)
+    for status, body in (put(api), call(api, "DELETE /users/{id}", None, "ada")):
+        assert status == 409 and "changed by others" in body["error"]
+
+
+def test_a_deletion_leaves_what_another_region_wrote_anew(api: ModuleType, aws: Any) -> None:
+    put(api)
+    call(api, "DELETE /users/{id}", None, "ada")
+    stale = api._Versions("ada")
+    stale._all = [{"user_id": "ada", "region": "us-east-1", "version": 1}, *stale._all]  # as it was read
+    elsewhere(aws, 3, "Written anew")
+    stale.remove_older_elsewhere()
+    assert get(api)[1]["name"] == "Written anew"
+
+
 # ----------------------------------------------------------------------------------- e-mail and hashes
 
 

@@ -93,7 +93,8 @@ class Identity:
             ExpressionAttributeValues={":key": {"S": key}},
             ConsistentRead=True,
         )
-        return max((_found(item).seq for item in answer["Items"]), default=-1)
+        newest = max(answer["Items"], key=_rank, default=None)
+        return _found(newest).seq if newest else -1
 
     def content(self, region: str, keys: Sequence[str]) -> Mapping[str, Found]:
         """Return what a region's replica holds: of each user's items the newest."""
@@ -108,7 +109,7 @@ class Identity:
             answer = self._doors[region].batch_get_item(
                 RequestItems={self.table: {"Keys": asked, "ConsistentRead": True}}
             )
-            for item in sorted(answer["Responses"][self.table], key=lambda one: int(one["version"]["N"])):
+            for item in sorted(answer["Responses"][self.table], key=_rank):
                 found[item["user_id"]["S"]] = _found(item)
         return found
 
@@ -172,6 +173,11 @@ class Identity:
             raise Failed(_reason(error)) from error
         finally:
             connection.close()
+
+
+def _rank(item: Mapping[str, Any]) -> tuple[int, str]:
+    """Return what decides which item of a user counts, as the function has it: version, then region."""
+    return int(item["version"]["N"]), item["region"]["S"]
 
 
 def _found(item: Mapping[str, Any]) -> Found:
