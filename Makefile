@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run drill destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift run drill failover destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -14,8 +14,11 @@ OUTPUT ?=
 SARIF ?=
 JUNIT ?=
 PLANT ?=
+REGION ?=
+BACK ?=
+DRY_RUN ?=
 PYTEST_ARGS ?=
-export DATA SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT
+export DATA SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT REGION BACK DRY_RUN
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -42,6 +45,8 @@ run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
 drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
+failover: ## STACK=… REGION=… [BACK=1] [DRY_RUN=1] [TARGET=aws]: give a lost region up, or take it back, step by step
+	@$(ORRERY) failover "$(STACK)"
 destroy: ## STACK=…: remove the stack and all that it holds
 	@$(ORRERY) destroy "$(STACK)"
 up: ## [SERVICE=…]: start the local cloud

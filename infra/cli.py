@@ -243,6 +243,26 @@ def drill(
 
 
 @app.command()
+def failover(
+    stack: StackArgument,
+    region: Annotated[str, typer.Argument(envvar="REGION", help="The region that is lost, or that comes back.")],
+    back: Annotated[bool, typer.Option("--back", envvar="BACK", help="The way back, once it is well.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="DRY_RUN", help="Look, and say what would be done.")
+    ] = False,
+    outputs: Annotated[str, typer.Option(help="A copy of the stack's outputs; else those that deploy kept here.")] = "",
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Give a lost region up, step by step, or take it back; the stack says how."""
+    from infra import catalog, runbook, targets
+
+    copy = Path(outputs).expanduser().resolve() if outputs else None
+    name = targets.check_name(target)
+    runbook.failover(catalog.built(stack), region, name, Ui(verbose), back=back, dry=dry_run, outputs=copy)
+
+
+@app.command()
 def destroy(
     stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
 ) -> None:
@@ -571,7 +591,7 @@ def env(name: Annotated[str, typer.Argument(help="A lock file in requirements/, 
 def main() -> None:
     """Run the command line; turn every failure into one line, a next step and an exit code."""
     verbose = "--verbose" in sys.argv or "-v" in sys.argv or os.environ.get("VERBOSE", "") not in ("", "0")
-    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE", "SARIF", "JUNIT"):
+    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE", "SARIF", "JUNIT", "REGION", "BACK", "DRY_RUN"):
         if os.environ.get(name) == "":
             del os.environ[name]  # make passes unset variables as empty ones
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import ledger, targets
+from infra import ledger, runbook, targets
 from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
@@ -152,6 +152,7 @@ def deploy(
             at.terraform.apply(plan)
         state = at.terraform.state()
         live = at.live_from(state)
+        runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)
         ui.say()
         ui.say(_ledger_line(at, state))
@@ -191,6 +192,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         _confirm(plan, yes or at.target.disposable, at.target)
         if plan.changes:
             at.terraform.apply(plan)
+        runbook.forget(at.terraform.folder)
         if at.cloud:
             for database in at.stack.stand_ins:
                 at.cloud.drop_database(_database(info, database))

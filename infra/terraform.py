@@ -115,13 +115,17 @@ class State:
 
     outputs: Mapping[str, Any]
     resources: tuple[tuple[str, str], ...]
+    secret: frozenset[str] = frozenset()
+    """The outputs that are declared sensitive."""
 
     @classmethod
     def parse(cls, text: str) -> State:
         """Read a state in Terraform's own format, version 4; an empty text is an empty state."""
         data = json.loads(text or "{}")
         resources = tuple((address, resource["type"]) for address, resource, _ in instances(data))
-        return cls({name: body["value"] for name, body in data.get("outputs", {}).items()}, resources)
+        outputs = data.get("outputs", {})
+        secret = frozenset(name for name, body in outputs.items() if body.get("sensitive"))
+        return cls({name: body["value"] for name, body in outputs.items()}, resources, secret)
 
 
 def instances(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], dict[str, Any]]]:

@@ -109,6 +109,59 @@ def test_a_fence_written_in_one_region_keeps_the_other_from_writing(live: Live) 
     assert ask(live, AWAY, "PUT", "/users/fenced", user)[0] in (200, 201)
 
 
+def test_the_runbook_gives_a_region_up_and_takes_it_back(live: Live, orrery: Any) -> None:
+    user = {"name": "Runbook", "email": "runbook@example.com"}
+    plan = orrery.ok("failover", STACK, AWAY, "--dry-run")
+    assert (
+        f"would  write the fence of {AWAY} in {HOME} (in {HOME}: not fenced)" in plan and "Nothing was changed." in plan
+    )
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200, "a dry run changes nothing"
+
+    orrery.ok("region", "cut", AWAY)
+    try:
+        early = orrery.run("failover", STACK, AWAY, "--back")
+        assert early.returncode == 1 and f"{AWAY} does not answer yet" in early.stderr
+        done = orrery.ok("failover", STACK, AWAY)
+        assert "closed at" in done and "not seen refusing" in done, done
+        nobody = orrery.run("failover", STACK, HOME)
+        assert nobody.returncode == 1 and f"{AWAY} does not serve" in nobody.stderr, "the last one stays"
+        assert ask(live, HOME, "GET", "/ready")[0] == 200
+        assert ask(live, HOME, "PUT", "/users/runbook", user)[0] == 201
+    finally:
+        orrery.ok("region", "restore", AWAY)
+    live.wait("the fence to be noticed", lambda: ask(live, AWAY, "GET", "/ready")[0] == 503, timeout_s=30)
+    assert ask(live, AWAY, "PUT", "/users/runbook", user)[0] == 503
+    again = orrery.ok("failover", STACK, AWAY)
+    assert "it was closed already" in again, "it can be run again"
+
+    back = orrery.ok("failover", STACK, AWAY, "--back")
+    assert f"lift the fence of {AWAY}: opened at" in back, back
+    assert ask(live, AWAY, "GET", "/users/runbook")[1]["written_in"] == HOME
+    assert ask(live, AWAY, "PUT", "/users/runbook", user)[0] == 200
+    twice = orrery.run("failover", STACK, AWAY, "--back")
+    assert twice.returncode == 1 and f"{AWAY} serves already" in twice.stderr
+
+
+def test_a_region_does_not_come_back_before_it_has_all_that_it_missed(live: Live, orrery: Any) -> None:
+    """The link is still down when the region answers again: it is fenced by hand, and must stay so."""
+    from infra import catalog, runbook
+    from infra.errors import OrreryError
+    from infra.local.faults import Fault
+
+    book: Any = runbook.of(catalog.built(STACK))
+    cloud = Cloud(orrery.state)
+    with cloud.faults().held([Fault("hang", AWAY, "replication")]):
+        runbook.perform(book.failover(live, (HOME, AWAY), AWAY), lambda line: None)
+        assert ask(live, AWAY, "GET", "/ready")[0] == 503, "fenced by its own item: the other can't arrive"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(book, "ARRIVAL_S", 0.5)
+            with pytest.raises(OrreryError, match="waited 0 s in vain for a marker"):
+                runbook.perform(book.failback(live, (HOME, AWAY), AWAY), lambda line: None)
+        assert ask(live, AWAY, "GET", "/ready")[0] == 503
+    runbook.perform(book.failback(live, (HOME, AWAY), AWAY), lambda line: None)
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200
+
+
 def test_it_survives_a_restart_of_the_local_cloud(live: Live, orrery: Any) -> None:
     ask(live, HOME, "PUT", "/users/restarted", {"name": "R", "email": "r@example.com"})
     orrery.ok("down")
