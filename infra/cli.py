@@ -394,6 +394,7 @@ def set_faults(
     after_bytes: Annotated[int | None, typer.Option(help="When a drop resets; 0: before the answer.")] = None,
     status: Annotated[int | None, typer.Option(help="Of an error, 503 by default.")] = None,
     code: Annotated[str, typer.Option(help="Of an error, such as SlowDown.")] = "",
+    ahead_s: Annotated[int | None, typer.Option(help="Of a skew, in seconds; below 0 is behind.")] = None,
     seconds: Annotated[float | None, typer.Option("--for", help="Seconds; until they are cleared by default.")] = None,
     owner: Annotated[str, typer.Option(help="Whose they are; they replace what the owner had.")] = "cli",
     at: AtOption = "",
@@ -404,6 +405,7 @@ def set_faults(
     places = {"kind": kind, "region": region, "service": service, "operation": operation, "code": code}
     options: dict[str, Any] = {key: value for key, value in places.items() if value}
     numbers = {"share": share, "seed": seed, "bytes_per_s": bytes_per_s, "after_bytes": after_bytes, "status": status}
+    numbers["ahead_s"] = ahead_s
     options |= {key: value for key, value in numbers.items() if value is not None}
     if latency_ms:
         options["latency_ms"] = fault_client.latency_value(latency_ms)
