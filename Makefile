@@ -1,13 +1,15 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run drill failover destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift run drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 EXPERIMENT ?=
 SEED ?= 1
+SEEDS ?= 10
+HURRY ?= 10
 SERVICE ?=
 MODULE ?=
 OUTPUT ?=
@@ -45,6 +47,8 @@ run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
 drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
+drills: ## STACK=… [SEEDS=10] [HURRY=10]: every experiment with so many seeds, shuffled, all times divided; a table at the end
+	@$(ORRERY) drill "$(STACK)" --all --seeds "$(SEEDS)" --hurry "$(HURRY)"
 failover: ## STACK=… REGION=… [BACK=1] [DRY_RUN=1] [TARGET=aws]: give a lost region up, or take it back, step by step
 	@$(ORRERY) failover "$(STACK)"
 destroy: ## STACK=…: remove the stack and all that it holds

@@ -228,7 +228,13 @@ def drill(
     ] = "",
     seed: Annotated[int, typer.Option(envvar="SEED", help="The same seed does the same.", min=0)] = 1,
     hurry: Annotated[float, typer.Option(help="Divide all times of the drill.", min=1, max=20)] = 1.0,
-    writes: Annotated[float, typer.Option(help="Writes a second at the data plane; 0 is the default.", min=0)] = 0.0,
+    rates: Annotated[
+        str, typer.Option(help="Writes a second by path, such as data=50,api=3; measured by default.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", envvar="ALL", help="All experiments, each with many seeds, shuffled.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(envvar="SEEDS", help="How many, with --all.", min=1)] = 10,
     out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
     target: TargetOption = "local",
     verbose: VerboseOption = False,
@@ -238,8 +244,13 @@ def drill(
     from infra.drill import command
 
     command.check_target(target)
-    found = catalog.built(stack)
-    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, writes=writes, out=Path(out))
+    found, wanted = catalog.built(stack), command.rates_from(rates)
+    if every and experiment:
+        raise OrreryError("--all runs every experiment", next_step=f"leave out --all, or {experiment}")
+    if every:
+        command.drill_all(found, Ui(verbose), seeds=seeds, hurry=hurry, rates=wanted, order=seed, out=Path(out))
+        return
+    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, rates=wanted, out=Path(out))
 
 
 @app.command()

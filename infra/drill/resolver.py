@@ -33,12 +33,15 @@ class Record:
         Between two health checks.
     threshold : int
         How many checks in a row change the verdict.
+    check : str
+        The health check's id.
     """
 
     region: str
     ttl_s: float
     interval_s: float
     threshold: int
+    check: str = ""
 
 
 def deployed(route53: Any, zone: str, name: str) -> list[Record]:
@@ -61,7 +64,8 @@ def deployed(route53: Any, zone: str, name: str) -> list[Record]:
         if each["Name"].rstrip(".") == name and each.get("Region") and each.get("HealthCheckId"):
             check = route53.get_health_check(HealthCheckId=each["HealthCheckId"])["HealthCheck"]["HealthCheckConfig"]
             interval, threshold = check.get("RequestInterval", 30), check.get("FailureThreshold", 3)
-            found.append(Record(each["Region"], float(each.get("TTL", 60)), float(interval), int(threshold)))
+            ttl = float(each.get("TTL", 60))
+            found.append(Record(each["Region"], ttl, float(interval), int(threshold), each["HealthCheckId"]))
     if not found:
         raise LookupError(f"{name} has no latency records with health checks")
     return sorted(found, key=lambda each: each.region)
@@ -80,6 +84,8 @@ class Resolver:
         Is told when a region becomes ``unhealthy`` or ``healthy``.
     hurry : float
         By how much all times are divided; 1 is as deployed.
+    report : callable
+        Is told the verdict after each check, for the metric that Route 53 writes.
     """
 
     def __init__(
@@ -88,9 +94,10 @@ class Resolver:
         healthy: Callable[[str, float], bool],
         note: Callable[[str, str], None],
         hurry: float = 1.0,
+        report: Callable[[Record, bool], None] = lambda record, well: None,
     ) -> None:
         self.records = {each.region: each for each in records}
-        self._ask, self._note, self._hurry = healthy, note, hurry
+        self._ask, self._note, self._hurry, self._report = healthy, note, hurry, report
         self._healthy = dict.fromkeys(self.records, True)
         self._stop = threading.Event()
         self._threads = [
@@ -134,6 +141,7 @@ class Resolver:
             if row >= record.threshold and well != self._healthy[record.region]:
                 self._healthy[record.region] = well
                 self._note("healthy" if well else "unhealthy", record.region)
+            self._report(record, self._healthy[record.region])
             self._stop.wait(max(0.0, record.interval_s / self._hurry - (time.monotonic() - began)))
 
 

@@ -224,13 +224,13 @@ class Blackhole(Stack):
             topic_arns=[topic.arn],
             alarms={
                 "table-replication-lag": {
-                    "description": f"Users written in {region} take longer than 30 s to reach {there}.",
+                    "description": f"Users written in {region} take longer than 10 s to reach {there}.",
                     "namespace": "AWS/DynamoDB",
                     "metric": "ReplicationLatency",
                     "dimensions": {"TableName": users.name, "ReceivingRegion": there},
                     "statistic": "Average",
-                    "threshold": 30_000,
-                    "evaluation_periods": 3,
+                    "threshold": 10_000,
+                    "evaluation_periods": 1,  # an average of a minute; usual is less than a second
                 },
                 "avatar-replication-lag": {
                     "description": f"Avatars written in {region} wait longer than the promised 15 minutes.",

@@ -29,7 +29,8 @@ def found(calls: list[Call], **more: object) -> Measures:
             newest[each.key] = Found(each.seq, each.seq)
     given = {"events": [Event(110.0, "unhealthy", AWAY)], "survivor": newest, "final": {AWAY: newest, HOME: newest}}
     given |= more
-    return measure(calls, given["events"], WINDOW, given["survivor"], given["final"])  # type: ignore[arg-type]
+    shared = given.get("shared", ())
+    return measure(calls, given["events"], WINDOW, given["survivor"], given["final"], shared)  # type: ignore[arg-type]
 
 
 def test_a_region_that_never_fails_costs_nothing() -> None:
@@ -95,6 +96,25 @@ def test_a_reader_that_sees_less_than_before_went_back_in_time() -> None:
     assert found([*written, call(92, 1, action="read")]).back_in_time == ("k",)
     assert found([*written, call(92, 2, action="read")]).back_in_time == ()
     assert found([call(90, 1, ok=False), call(92, -1, action="read")]).back_in_time == (), "nothing was acknowledged"
+
+
+def test_of_keys_with_several_writers_one_write_is_there_and_the_other_is_overruled_not_lost() -> None:
+    calls = [call(101, 2), call(102, 3, home=HOME)]
+    held = {"k": Found(2, 1)}
+    made = found(calls, final={AWAY: held, HOME: held}, survivor={}, shared=["data"])
+    assert made.overruled == ("k",) and made.lost == made.out_of_reach == made.mixed == made.doubled == ()
+    last = {"k": Found(3, 1)}
+    assert found(calls, final={AWAY: last, HOME: last}, shared=["data"]).overruled == ()
+
+
+def test_a_key_of_several_writers_that_holds_what_none_wrote_is_a_mixture() -> None:
+    held = {"k": Found(9, 1)}
+    assert found([call(101, 2)], final={AWAY: held, HOME: held}, shared=["data"]).mixed == ("k",)
+
+
+def test_what_was_out_of_reach_is_told_by_path() -> None:
+    (reach,) = found([call(90, 1), call(95, 2)], survivor={"k": Found(1, 1)}).reach
+    assert (reach.path, reach.keys, reach.age_s) == ("data", 1, pytest.approx(4.9))
 
 
 def test_percentiles_are_of_acknowledged_calls_by_phase() -> None:

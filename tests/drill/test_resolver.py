@@ -102,6 +102,17 @@ def test_a_client_remembers_an_answer_for_its_time_to_live(regions: Regions) -> 
     made.stop()
 
 
+def test_each_check_reports_the_verdict_for_the_metric(regions: Regions) -> None:
+    told: list[tuple[str, bool]] = []
+    regions.well[AWAY] = False
+    record = Record(AWAY, 1, 0.001, 3, "check-1")
+    made = Resolver([record], regions.healthy, regions.note, report=lambda each, well: told.append((each.check, well)))
+    made.start()
+    until(lambda: len(told) >= 4)
+    made.stop()
+    assert told[:4] == [("check-1", True), ("check-1", True), ("check-1", False), ("check-1", False)]
+
+
 @mock_aws
 def test_records_and_checks_are_read_as_deployed() -> None:
     route53 = boto3.client("route53", region_name=HOME, aws_access_key_id="k", aws_secret_access_key="s")
@@ -124,6 +135,6 @@ def test_records_and_checks_are_read_as_deployed() -> None:
     }
     batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-    assert deployed(route53, zone, "users.example.com") == [Record(AWAY, 45.0, 10.0, 2)]
+    assert deployed(route53, zone, "users.example.com") == [Record(AWAY, 45.0, 10.0, 2, check)]
     with pytest.raises(LookupError, match="no latency records"):
         deployed(route53, zone, "nobody.example.com")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from infra import targets
 from infra.live import Live
 from infra.local import Cloud
 from infra.output import Ui
+from tests.support.local_aws import until
 
 pytestmark = pytest.mark.e2e
 
@@ -194,3 +198,43 @@ def test_a_short_drill_loses_nothing_and_says_what_clients_noticed(
     assert "All invariants held." in (folder / "report.md").read_text()
     assert "<svg" in (folder / "timeline.svg").read_text()
     assert orrery.run("fault", "list").stdout.count("eu-west-1") == 0, "the faults are gone"
+
+
+def test_a_region_that_returns_with_old_data_is_fenced_until_it_has_caught_up(
+    deployed: str, live: Live, orrery: Any, tmp_path: Path
+) -> None:
+    """An operator follows the runbook during the drill; a client that writes to the fenced region is refused."""
+    done = orrery.run("drill", STACK, "region_returns_fenced", "--hurry", "10", "--seed", "5", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / STACK).iterdir()
+    found = json.loads((folder / "measures.json").read_text())
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    events = [json.loads(line)["event"]["what"] for line in lines if "event" in line]
+    assert events.count("given up") == 2 and events.count("taken back") == 1
+    assert "fenced write refused: 503" in events and "fenced write accepted" not in events
+    assert found["late"] > 0 and found["lost"] == found["differing"] == []
+    paths = {json.loads(line)["call"]["path"] for line in lines if "call" in line}
+    assert paths == {"data", "api", "avatars", "shared"}
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200, "it is open again"
+
+
+@pytest.mark.parametrize(("with_signal", "within_s"), [(signal.SIGKILL, 15.0), (signal.SIGINT, 10.0)])
+def test_a_drill_that_is_interrupted_removes_its_faults(
+    deployed: str, orrery: Any, tmp_path: Path, with_signal: signal.Signals, within_s: float
+) -> None:
+    drill = orrery.start("drill", STACK, "region_hangs", "--hurry", "2", "--out", str(tmp_path))
+
+    def faults() -> int:
+        return len(json.loads(orrery.ok("fault", "list", "--json")))
+
+    try:
+        until(lambda: "eu-west-1" in orrery.ok("fault", "list"), 60, "the fault to begin")
+        os.killpg(drill.pid, with_signal)
+        until(lambda: faults() == 0, within_s, "its faults to end")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(drill.pid, signal.SIGKILL)
+    out, err = drill.communicate()
+    if with_signal == signal.SIGINT:
+        assert drill.returncode == 130 and err.endswith("stopped\n"), out + err
+    orrery.ok("replication", "set", "fast")
