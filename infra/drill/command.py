@@ -20,6 +20,7 @@ from infra.errors import OrreryError
 from infra.live import Live
 from infra.output import Ui
 from infra.paths import ROOT
+from infra.stack import Stack
 
 OUT = ROOT / "drills"
 
@@ -56,7 +57,7 @@ def drill(
     Raises
     ------
     OrreryError
-        The stack has no drill, is not deployed, there is no such experiment, or an invariant broke.
+        The stack has no drill (as it is set), is not deployed, there is no such experiment, or an invariant broke.
     """
     wanted = Wanted(settings_of(info), out.resolve(), hurry, checked_rates(info, rates or {}))
     file = chosen(info, experiment)
@@ -109,6 +110,7 @@ def drill_all(
     table = wanted.out / info.id / f"all-{time.strftime('%Y%m%dT%H%M%S')}.md"
     done: list[Done] = []
     with deploy.session(info, "local", ui) as at:
+        check_stack(at.stack)
         for number, (file, seed) in enumerate(todo, 1):
             try:
                 one = _one(at, wanted, file, seed)
@@ -162,6 +164,7 @@ class Done:
 def _one(at: deploy.Session, wanted: Wanted, file: Path, seed: int) -> Done:
     """Run one experiment with one seed."""
     info, live = at.stack.info, at.live()
+    check_stack(at.stack)
     folder = wanted.out / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
     folder.mkdir(parents=True)
     title = json.loads(file.read_text()).get("title", file.stem) if _is_json(file) else file.stem
@@ -276,6 +279,19 @@ def check_target(name: str) -> None:
             f"drills run on the local cloud only, not on {name}",
             next_step="for AWS there is the Fault Injection Service; docs/drills.md says what a local drill can't tell",
         )
+
+
+def check_stack(stack: Stack) -> None:
+    """Refuse a stack that has nothing to drill as it is set.
+
+    Raises
+    ------
+    OrreryError
+        The stack says why, and what to do next.
+    """
+    if stack.no_drill:
+        reason, next_step = stack.no_drill
+        raise OrreryError(f"{stack.info.id} has nothing to drill: {reason}", next_step=next_step)
 
 
 def settings_of(info: StackInfo) -> Mapping[str, Any]:

@@ -307,7 +307,10 @@ class Drill:
 
     def _found(self, final: Content) -> Measures:
         """Measure; then send old writes again, and see that nothing changes."""
-        found = measure(self.journal.calls, self.journal.events, self._window(), self.survivor, final, self.plan.shared)
+        led_to = {home: self.resolver.usual(home) for home in self.context.regions}
+        found = measure(
+            self.journal.calls, self.journal.events, self._window(), self.survivor, final, self.plan.shared, led_to
+        )
         late, refused = self._send_late(final)
         after = self._settled()
         changed = {
@@ -391,7 +394,7 @@ class Drill:
             ),
             "The name as deployed: "
             + ", ".join(
-                f"{r.region} asked every {r.interval_s:g} s, {r.threshold} in a row"
+                f"{r.role.lower()} {r.region} asked every {r.interval_s:g} s, {r.threshold} in a row".lstrip()
                 for r in self.resolver.records.values()
             )
             + f", remembered for {next(iter(self.resolver.records.values())).ttl_s:g} s."

@@ -70,7 +70,8 @@ class Measures:
     detection_s : float or None
         From the fault to the verdict *unhealthy*; None where the check never failed.
     failover_s : float or None
-        From the fault to the first good write, through the public name, of a client whose nearest region is struck.
+        From the fault to the first good write, through the public name, of a client whom the name led to the struck
+        region before.
     rto_s : float or None
         From the fault to the first of those that no failed call of such a client follows while the fault lasts; None
         where they were not served again before it ended. 0 where none of their calls failed.
@@ -134,6 +135,7 @@ def measure(
     survivor: Mapping[str, Found] | None,
     final: Content,
     shared: Collection[str] = (),
+    led_to: Mapping[str, str] | None = None,
 ) -> Measures:
     """Return what a drill found.
 
@@ -150,11 +152,13 @@ def measure(
     shared : collection of str
         The paths whose keys have several writers: nobody can say which write is the newest, so what is there must be
         one of them, the same everywhere.
+    led_to : mapping, optional
+        By a client's home: the region to which the name leads it while all is well; the home itself unless given.
     """
     writes = [each for each in calls if each.action == "write"]
     own = [each for each in writes if each.path not in shared]
     common = [each for each in writes if each.path in shared]
-    affected = [each for each in calls if each.home == window.region]
+    affected = [each for each in calls if (led_to or {}).get(each.home, each.home) == window.region]
     led = _first(events, "unhealthy", window)
     missing = _missing(own, survivor or {}, "", before=window.begin) if survivor is not None else ()
     return Measures(

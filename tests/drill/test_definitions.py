@@ -27,7 +27,8 @@ def test_an_experiment_is_whole(file: Path) -> None:
     funcs = [each["provider"]["func"] for each in found["method"]]
     assert funcs[-1] in ("end", "take_back") and "end" in funcs, "the fault ends, and what comes then is measured too"
     assert all(hasattr(actions, each["provider"]["func"]) for each in found["method"])
-    assert {each["region"] for each in checked_faults(found, file)} == {"eu-west-1"}
+    struck = "us-east-1" if file.stem.startswith("primary") else "eu-west-1"
+    assert {each["region"] for each in checked_faults(found, file)} == {struck}
     assert any(each["name"] == "orrery" and each["abort_when_unserved_s"] for each in found["extensions"])
 
 
@@ -95,6 +96,14 @@ def test_the_same_again_names_seed_hurry_and_rates(tmp_path: Path) -> None:
     wanted = command.Wanted({}, tmp_path, 10, {"data": 12.5})
     again = wanted.again(BLACKHOLE, Path("region_hangs.json"), 7)
     assert again == "./orrery drill 14_blackhole region_hangs --seed 7 --hurry 10 --rates data=12.5"
+
+
+def test_a_stack_that_is_set_so_that_nothing_can_fail_over_says_why() -> None:
+    stack: Any = SimpleNamespace(info=BLACKHOLE, no_drill=("one region serves", "choose another tier"))
+    with pytest.raises(OrreryError, match="14_blackhole has nothing to drill: one region serves") as refused:
+        command.check_stack(stack)
+    assert refused.value.next_step == "choose another tier"
+    command.check_stack(SimpleNamespace(info=BLACKHOLE, no_drill=None))  # type: ignore[arg-type]
 
 
 def test_actions_set_note_and_end_faults_once(monkeypatch: pytest.MonkeyPatch) -> None:
