@@ -3,7 +3,7 @@
 An operator in an emergency has no time to read and no calm to type, so a stack writes down its steps as functions. Each
 step looks before it acts. A dry run looks only, and says what it would do.
 
-A stack names its runbook in ``stack.toml``: ``[settings] runbook = "blackhole.runbook"``, a module in its ``src/`` with
+A stack names its runbook in ``stack.toml``: ``[settings.failover] runbook = "blackhole.runbook"``, a module in its ``src/`` with
 two functions, ``failover`` and ``failback``; see `Runbook`.
 
 It needs neither Terraform nor its state, which may lie in the region that is lost: `deploy` keeps the outputs.
@@ -144,10 +144,15 @@ def of(info: StackInfo) -> Runbook:
     OrreryError
         It has none.
     """
-    name = info.settings.get("runbook")
+    name = module_of(info)
     if not name:
         raise OrreryError(f"{info.id} has no failover runbook", next_step="stacks of several regions may have one")
-    return load(str(info.path / "src"), str(name))
+    return load(str(info.path / "src"), name)
+
+
+def module_of(info: StackInfo) -> str:
+    """Return the name of a stack's runbook module; empty where it has none."""
+    return str(info.settings.get("failover", {}).get("runbook", ""))
 
 
 def load(source: str, name: str) -> Runbook:

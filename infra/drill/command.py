@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra import deploy, envs
+from infra import deploy, envs, runbook
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.live import Live
@@ -182,7 +182,7 @@ def _one(at: deploy.Session, wanted: Wanted, file: Path, seed: int) -> Done:
         "hurry": wanted.hurry,
         "load": wanted.facts["load"],
         "rates": wanted.rates,
-        "runbook": info.settings.get("runbook", ""),
+        "runbook": runbook.module_of(info),
         "prefix": at.stack.physical(""),
         "context": context(live, at.stack.regions),
     }

@@ -277,7 +277,7 @@ class Regions:
         if not address:
             raise OrreryError(
                 f"{region} has no API: nobody could be served there",
-                next_step="deploy it first; see the stack's README",
+                next_step="let it serve first (SET=promoted=true, or another tier); see the stack's README",
             )
         return str(address) + path
 
