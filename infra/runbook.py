@@ -3,8 +3,8 @@
 An operator in an emergency has no time to read and no calm to type, so a stack writes down its steps as functions. Each
 step looks before it acts. A dry run looks only, and says what it would do.
 
-A stack names its runbook in ``stack.toml``: ``[settings.failover] runbook = "blackhole.runbook"``, a module in its ``src/`` with
-two functions, ``failover`` and ``failback``; see `Runbook`.
+A stack names its runbook in ``stack.toml``: ``[settings.failover] runbook = "blackhole.runbook"``, a module in its
+``src/`` with two functions, ``failover`` and ``failback``; see `Runbook`.
 
 It needs neither Terraform nor its state, which may lie in the region that is lost: `deploy` keeps the outputs.
 """
