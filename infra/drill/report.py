@@ -112,6 +112,7 @@ def _named(title: str, keys: Sequence[str]) -> list[str]:
 # ----------------------------------------------------------------------------------------------- timeline
 
 WIDTH, LEFT, PLOT, GAP = 960, 64, 130, 46
+MARKED = ("unhealthy", "healthy", "given up", "taken back")
 STYLE = """text{font:12px system-ui,sans-serif;fill:#1f2933}.t{font-size:15px;font-weight:600}.fault{fill:#f6c9c2}
 .ok{fill:#2f7d5b}.bad{fill:#b3261e}.axis{stroke:#9aa5b1}.p50{stroke:#2f7d5b}.p95{stroke:#1d5fa8}.p99{stroke:#7b3f98}
 .line{fill:none;stroke-width:1.6}.mark{stroke:#1f2933;stroke-dasharray:3 3}.bg{fill:#fff}
@@ -209,7 +210,7 @@ def _lines(seconds: Sequence[Sequence[Call]], top: float, scale: float) -> list[
 
 def _marks(events: Sequence[Event], x: Callable[[float], float], bottom: float) -> list[str]:
     parts = []
-    for number, each in enumerate(each for each in events if each.what in ("unhealthy", "healthy")):
+    for number, each in enumerate(each for each in events if each.what in MARKED):
         at = x(each.at)
         parts.append(f'<path class="mark" d="M{at:.1f} 46V{bottom:.1f}"/>')
         parts.append(f'<text x="{at + 3:.1f}" y="{46 + PLOT + 14 + 13 * (number % 2)}">{escape(each.what)}</text>')
