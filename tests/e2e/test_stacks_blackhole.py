@@ -231,10 +231,11 @@ def test_a_drill_that_is_interrupted_removes_its_faults(
         until(lambda: "eu-west-1" in orrery.ok("fault", "list"), 60, "the fault to begin")
         os.killpg(drill.pid, with_signal)
         until(lambda: faults() == 0, within_s, "its faults to end")
+        if with_signal == signal.SIGINT:
+            out, err = drill.communicate(timeout=60)
+            assert drill.returncode == 130 and err.endswith("stopped\n"), out + err
     finally:
         with suppress(ProcessLookupError):
             os.killpg(drill.pid, signal.SIGKILL)
-    out, err = drill.communicate()
-    if with_signal == signal.SIGINT:
-        assert drill.returncode == 130 and err.endswith("stopped\n"), out + err
+        drill.communicate()
     orrery.ok("replication", "set", "fast")
