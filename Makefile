@@ -7,6 +7,7 @@ SHELL := /bin/bash
 STACK ?=
 DATA ?=
 EXPERIMENT ?=
+SET ?=
 SEED ?= 1
 SERVICE ?=
 MODULE ?=
@@ -15,7 +16,7 @@ SARIF ?=
 JUNIT ?=
 PLANT ?=
 PYTEST_ARGS ?=
-export DATA SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT
+export DATA SET SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -29,12 +30,12 @@ list: ## all forty stacks
 	@$(ORRERY) list
 graph: ## STACK=… [OUTPUT=file]: draw the architecture of a stack as SVG
 	@$(ORRERY) graph "$(STACK)" $(if $(OUTPUT),--output "$(OUTPUT)")
-plan: ## STACK=… (or ALL=1): what AWS would get, and a review of what that changes against the base; no account
+plan: ## STACK=… (or ALL=1) [SET="a=b c=d"]: what AWS would get, and a review of what that changes against the base; no account
 	@$(ORRERY) plan $(STACK)
 	@$(ORRERY) review $(STACK)
 review: ## [ALL=1] [BASE=branch]: the same for all stacks that differ from the base branch
 	@$(ORRERY) review
-deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
+deploy: ## STACK=… [SET="a=b c=d"] [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
 	@$(ORRERY) deploy "$(STACK)"
 drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
