@@ -66,9 +66,12 @@ _MODULES = (
     Rule("protection-off", replace(r"(deletion_protection(?:_enabled)? +=) var\.deletion_protection", r"\1 false")),
     Rule(
         "destroyed-while-full",
-        replace(r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_s3_bucket"'),
+        replace(r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_(?:s3_bucket|backup_vault)"'),
     ),
     Rule("no-last-snapshot", replace(r"(skip_final_snapshot +=) .*$", r"\1 true")),
+    Rule("backup-not-copied", without("copy_action {")),
+    Rule("backups-thrown-away", replace(r"(delete_after =) .*$", r"\1 1")),
+    Rule("backup-lock-removed", without_resource("aws_backup_vault_lock_configuration")),
     Rule("backups-off", replace(r"(backup_retention_period +=) .*$", r"\1 0")),
     Rule("log-retention-shortened", replace(r"(retention_in_days +=) .*$", r"\1 1")),
     Rule("dead-letters-shortened", replace(r"(message_retention_seconds +=) 1209600", r"\1 60")),
