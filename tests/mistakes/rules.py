@@ -90,6 +90,7 @@ _MODULES = (
     Rule("flow-log-removed", without_resource("aws_flow_log")),
     Rule("alarm-removed", without_resource("aws_cloudwatch_metric_alarm")),
     Rule("alarm-tells-nobody", replace(r"(alarm_actions +=) .*$", r"\1 []")),
+    Rule("failover-turned-round", replace('"PRIMARY" : "SECONDARY"', '"SECONDARY" : "PRIMARY"')),
     Rule("health-not-checked", replace(r"^  health_check_id = .*$\n", "")),
     Rule("log-group-not-used", without("log_group  =", within='resource "aws_lambda_function"')),
     Rule("timeout-dropped", without("timeout +=", within='resource "aws_lambda_function"')),
