@@ -17,6 +17,7 @@ from infra.errors import OrreryError
 from infra.live import Live
 from infra.output import Ui
 from infra.paths import ROOT
+from infra.stack import Stack
 
 OUT = ROOT / "drills"
 CLIENTS = {"data": 12, "api": 4}
@@ -56,12 +57,13 @@ def drill(
     Raises
     ------
     OrreryError
-        The stack has no drill, is not deployed, there is no such experiment, or an invariant broke.
+        The stack has no drill (as it is set), is not deployed, there is no such experiment, or an invariant broke.
     """
     facts = settings_of(info)
     file = chosen(info, experiment)
     with deploy.session(info, "local", ui) as at:
         live = at.live()
+        check_stack(at.stack)
         folder = out.resolve() / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
         folder.mkdir(parents=True)
         title = json.loads(file.read_text()).get("title", file.stem) if _is_json(file) else file.stem
@@ -107,6 +109,19 @@ def check_target(name: str) -> None:
             f"drills run on the local cloud only, not on {name}",
             next_step="for AWS there is the Fault Injection Service; docs/drills.md says what a local drill can't tell",
         )
+
+
+def check_stack(stack: Stack) -> None:
+    """Refuse a stack that has nothing to drill as it is set.
+
+    Raises
+    ------
+    OrreryError
+        The stack says why, and what to do next.
+    """
+    if stack.no_drill:
+        reason, next_step = stack.no_drill
+        raise OrreryError(f"{stack.info.id} has nothing to drill: {reason}", next_step=next_step)
 
 
 def settings_of(info: StackInfo) -> Mapping[str, str]:

@@ -136,8 +136,9 @@ class Drill:
                 self.fleet.stop()
                 held.set([])
             final = self._settled(keys)
+            led_to = {home: self.resolver.usual(home) for home in self.context.regions}
             found = self._judged(
-                measure(self.journal.calls, self.journal.events, self._window(), self.survivor, final), journal
+                measure(self.journal.calls, self.journal.events, self._window(), self.survivor, final, led_to), journal
             )
             self._write(experiment, journal, found)
             return found
@@ -265,7 +266,7 @@ class Drill:
             ],
             "The name as deployed: "
             + ", ".join(
-                f"{r.region} asked every {r.interval_s:g} s, {r.threshold} in a row"
+                f"{r.role.lower()} {r.region} asked every {r.interval_s:g} s, {r.threshold} in a row".lstrip()
                 for r in self.resolver.records.values()
             )
             + f", remembered for {next(iter(self.resolver.records.values())).ttl_s:g} s."

@@ -61,7 +61,8 @@ class Measures:
     detection_s : float or None
         From the fault to the verdict *unhealthy*; None where the check never failed.
     failover_s : float or None
-        From the fault to the first good write, through the public name, of a client whose nearest region is struck.
+        From the fault to the first good write, through the public name, of a client whom the name led to the struck
+        region before.
     rto_s : float or None
         From the fault to the first of those that no failed call of such a client follows while the fault lasts; None
         where they were not served again before it ended. 0 where none of their calls failed.
@@ -103,7 +104,12 @@ class Measures:
 
 
 def measure(
-    calls: Sequence[Call], events: Sequence[Event], window: Window, survivor: Mapping[str, Found] | None, final: Content
+    calls: Sequence[Call],
+    events: Sequence[Event],
+    window: Window,
+    survivor: Mapping[str, Found] | None,
+    final: Content,
+    led_to: Mapping[str, str] | None = None,
 ) -> Measures:
     """Return what a drill found.
 
@@ -117,9 +123,11 @@ def measure(
         What the other region held when clients were led to it; None where they never were.
     final : mapping
         What each region holds when all is over.
+    led_to : mapping, optional
+        By a client's home: the region to which the name leads it while all is well; the home itself unless given.
     """
     writes = [each for each in calls if each.action == "write"]
-    affected = [each for each in calls if each.home == window.region]
+    affected = [each for each in calls if (led_to or {}).get(each.home, each.home) == window.region]
     led = _first(events, "unhealthy", window)
     missing = _missing(writes, survivor or {}, "", before=window.begin) if survivor is not None else ()
     return Measures(

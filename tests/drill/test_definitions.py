@@ -58,6 +58,14 @@ def test_a_stack_without_a_drill_says_so() -> None:
         command.settings_of(half)
 
 
+def test_a_stack_that_is_set_so_that_nothing_can_fail_over_says_why() -> None:
+    stack: Any = SimpleNamespace(info=BLACKHOLE, no_drill=("one region serves", "choose another tier"))
+    with pytest.raises(OrreryError, match="14_blackhole has nothing to drill: one region serves") as refused:
+        command.check_stack(stack)
+    assert refused.value.next_step == "choose another tier"
+    command.check_stack(SimpleNamespace(info=BLACKHOLE, no_drill=None))  # type: ignore[arg-type]
+
+
 def test_actions_set_note_and_end_faults_once(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[list[Fault]] = []
     noted: list[tuple[str, str]] = []

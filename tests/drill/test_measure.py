@@ -51,6 +51,15 @@ def test_clients_of_the_other_region_say_nothing_about_the_struck_one() -> None:
     assert made.failover_s is None and made.rto_s is None
 
 
+def test_under_failover_everybody_is_affected_when_the_primary_is_struck() -> None:
+    calls = [call(101, 1, home=HOME, ok=False), call(105, 1, key="other"), call(112, 2, home=HOME)]
+    struck = measure(calls, [], Window(100.0, 160.0, HOME), None, {}, {HOME: HOME, AWAY: HOME})
+    assert struck.failover_s == pytest.approx(5.1), "a client of the other region was led here too"
+    assert struck.rto_s == pytest.approx(5.1)
+    spared = measure(calls, [], Window(100.0, 160.0, AWAY), None, {}, {HOME: HOME, AWAY: HOME})
+    assert spared.failover_s is None and spared.rto_s == 0.0, "the name led nobody to the standby"
+
+
 def test_what_the_survivor_lacked_is_out_of_reach_and_not_lost() -> None:
     calls = [call(90, 1), call(95, 2), call(99, 3), call(120, 4)]
     made = found(calls, survivor={"k": Found(1, 1)})

@@ -66,7 +66,9 @@ _MODULES = (
     Rule("protection-off", replace(r"(deletion_protection(?:_enabled)? +=) var\.deletion_protection", r"\1 false")),
     Rule(
         "destroyed-while-full",
-        replace(r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_(?:s3_bucket|backup_vault)"'),
+        replace(
+            r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_(?:s3_bucket|backup_vault)"'
+        ),
     ),
     Rule("no-last-snapshot", replace(r"(skip_final_snapshot +=) .*$", r"\1 true")),
     Rule("backup-not-copied", without("copy_action {")),
