@@ -148,7 +148,8 @@ def table(found: Mapping[str, Figures]) -> str:
         "",
         "Planned for AWS offline, priced with [the review's table](../../infra/review/prices.toml): only what is "
         "charged while nobody uses it. What follows use is not in it (requests, checkers' calls, storage), nor are "
-        f"{several} resources per tier without a known price. Written by `.venv/bin/python -P scripts/compare_tiers.py`.",
+        f"{several} resources per tier without a known price. Written by "
+        "`.venv/bin/python -P scripts/compare_tiers.py`.",
     ]
     return "\n".join(lines)
 
