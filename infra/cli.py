@@ -206,6 +206,8 @@ def deploy(
     from infra import deploy as life
     from infra import targets
 
+    if plan_file and chosen:
+        raise OrreryError("a saved plan has its settings already", next_step="leave out --set, or review anew with it")
     name, allowed = targets.check_name(target), allow_data_loss or []
     saved = Path(plan_file).resolve() if plan_file else None
     life.deploy(_built(stack, chosen), name, Ui(verbose), yes=yes, allowed=allowed, saved=saved)

@@ -160,6 +160,8 @@ def deploy(
         if plan.changes or plan.outputs:
             at.terraform.apply(plan)
         state = at.terraform.state()
+        if saved and settings.choices(info):  # it may have been planned with other settings than this command's
+            at.stack, _ = stacks.create(settings.remember(info, state.outputs)[0], at.target, at.terraform.folder)
         live = at.live_from(state)
         runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)

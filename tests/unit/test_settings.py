@@ -160,6 +160,17 @@ def test_outputs_that_stay_as_they_are_are_not_applied(info: StackInfo, cloud: N
     assert "apply" not in terraform.commands
 
 
+def test_a_saved_plan_is_checked_with_the_settings_that_it_was_made_with(
+    info: StackInfo, cloud: None, terraform: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reviewed.tfplan").write_text("a plan")
+    shown = {"resource_changes": [], "output_changes": {settings.OUTPUT: {"actions": ["create"]}}}
+    afterwards = {str(terraform.home / "scenario.json"): json.dumps({"state": state(shape="disc")})}
+    terraform.does(show={"text": json.dumps(shown)}, state=state(), apply={"files": afterwards})
+    deploy.deploy(info, "local", Ui(), yes=False, saved=tmp_path / "reviewed.tfplan")
+    assert "  ok  it beats: disc" in capsys.readouterr().out
+
+
 def test_a_review_compares_with_the_settings_that_are_chosen(info: StackInfo, tmp_path: Path) -> None:
     synthesise.main([str(tmp_path), f"--chosen={json.dumps({info.id: {'shape': 'disc'}})}", info.id])
     made = json.loads((tmp_path / "70-quasar.stack.json").read_text())
