@@ -639,6 +639,8 @@ def main() -> None:
             del os.environ[name]  # make passes unset variables as empty ones
     try:
         code = app(standalone_mode=False, prog_name="orrery")
+        if code == 130:  # typer makes an exit code of Ctrl-C
+            print("stopped", file=sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
     except OrreryError as error:
         print(f"error: {error.what}", file=sys.stderr)
