@@ -132,6 +132,7 @@ class Drill:
         self.recent_s = max(1.0, RECENT_S / settings.hurry)
         self.survivor: Mapping[str, Found] | None = None
         self.struck = ""
+        self.given_up: set[str] = set()
         self.expected: Sequence[str] = ()
 
     def run(self) -> Measures:
@@ -148,6 +149,7 @@ class Drill:
         experiment = self._experiment()
         keys = [*self.plan.every_key, *map(self.plan.trial_key, self.plan.people()), self._fenced_key]
         faults, replication = FaultClient(self.settings.faults), ReplicationClient(self.context.door)
+        self._must_be_well()
         self.workload.remove(keys)  # those of a drill that was killed
         self._choose_rates()
         try:
@@ -168,6 +170,7 @@ class Drill:
             self.fleet.stop()
             self.resolver.stop()
             self.alarms.stop()
+            self._open_fences()
             self.workload.remove(keys)
             self.journal.close()
 
@@ -256,6 +259,16 @@ class Drill:
         end = min((each.at for each in events if each.what == "fault ends" and each.at > begin), default=time.time())
         return Window(begin, end, self.struck)
 
+    def _must_be_well(self) -> None:
+        """Raise where a region is not healthy before anything is broken."""
+        ill = [region for region in self.resolver.records if not self.workload.healthy(region, 10.0)]
+        if ill:
+            raise OrreryError(
+                f"{ill[0]} is not healthy before anything is broken",
+                next_step=f"where it is fenced: ./orrery failover {self.settings.stack} {ill[0]} --back; "
+                f"else: make deploy STACK={self.settings.stack}",
+            )
+
     def _choose_rates(self) -> None:
         """Set how many writes the clients make: as the stack wants, unless this machine carries less with headroom.
 
@@ -302,8 +315,20 @@ class Drill:
         live = Live(targets.local(environment, self.context.urls), self.context.outputs, Ui())
         book, said = runbook.load(self.settings.source, self.settings.runbook), list[str]()
         steps = (book.failback if back else book.failover)(live, self.context.regions, region)
+        if not back:
+            self.given_up.add(region)  # already now: it may be fenced half-way
         runbook.perform(steps, said.append)
+        if back:
+            self.given_up.discard(region)
         return said
+
+    def _open_fences(self) -> None:
+        """Take back what was given up and not taken back, so that a drill that broke leaves the stack as it was."""
+        for region in sorted(self.given_up):
+            try:
+                self._runbook(region, True)
+            except OrreryError as error:
+                self.journal.event(f"not taken back: {error.what}", region)
 
     def _found(self, final: Content) -> Measures:
         """Measure; then send old writes again, and see that nothing changes."""
@@ -372,6 +397,7 @@ class Drill:
             f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
             f"{len(found.differing)} keys differ between the regions": found.differing,
             f"the experiment ended as {journal['status']}": journal["status"] != "completed",
+            **{f"{step} failed: {why}": True for step, why in failed_steps(journal)},
         }
         broken = tuple(text for text, broke in checks.items() if broke)
         return replace(found, alarms=tuple(sorted(self.alarms.fired)), broken=broken)
@@ -425,6 +451,15 @@ def hasten(experiment: Mapping[str, Any], hurry: float) -> None:
             for name, value in times.items():
                 if times is activity.get("pauses") or name in ("on_s", "off_s"):
                     times[name] = value / hurry
+
+
+def failed_steps(journal: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the steps of an experiment that failed, and why: the Chaos Toolkit goes on after them."""
+    return [
+        (step["activity"]["name"], str(step.get("exception", ["no reason"])[-1]).strip().rpartition("OrreryError: ")[2])
+        for step in [*journal.get("run", []), *journal.get("rollbacks", [])]
+        if step["status"] != "succeeded"
+    ]
 
 
 def extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:

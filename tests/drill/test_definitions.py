@@ -11,7 +11,7 @@ import pytest
 
 from infra import catalog
 from infra.drill import actions, command
-from infra.drill.main import checked_faults, hasten
+from infra.drill.main import checked_faults, failed_steps, hasten
 from infra.errors import OrreryError
 from infra.local.faults import Fault
 
@@ -141,6 +141,14 @@ def test_actions_set_note_and_end_faults_once(monkeypatch: pytest.MonkeyPatch) -
         "fenced write refused: 503",
         "fenced write accepted",
     ]
+
+
+def test_a_step_that_failed_is_told_although_the_experiment_went_on() -> None:
+    good = {"activity": {"name": "break"}, "status": "succeeded"}
+    why = ["Traceback\n", "chaoslib.exceptions.ActivityFailed: infra.errors.OrreryError: it is not well (next: …)\n"]
+    bad = {"activity": {"name": "take it back"}, "status": "failed", "exception": why}
+    journal = {"status": "completed", "run": [good, bad], "rollbacks": [good]}
+    assert failed_steps(journal) == [("take it back", "it is not well (next: …)")]
 
 
 def test_another_target_than_the_local_cloud_is_refused() -> None:
