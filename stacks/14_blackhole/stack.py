@@ -221,7 +221,7 @@ class Blackhole(Stack):
 
     def _api(self, region: str, key: Module, topic: Module, users: Module, pepper: Module) -> Module:
         """The function and the HTTP API of one region; a warm standby has small capacity until it is promoted."""
-        small = region == AWAY and self.tier == "warm_standby" and not self.promoted
+        full = region == HOME or self.tier != "warm_standby" or self.promoted
         package = self.package("identity_api")
         account, name = self.target.account_id, self.physical("users")
         table = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
@@ -239,7 +239,7 @@ class Blackhole(Stack):
             handler="handler.handler",
             memory_mb=256,
             timeout_s=10,
-            reserved_concurrency=10 if small else 100,
+            reserved_concurrency=100 if full else 10,
             dead_letter=False,
             environment={"USERS_TABLE": users.name, "PEPPER_SECRET": pepper.name},
             grants={
