@@ -53,6 +53,15 @@ class Alarms:
         if self._thread.ident is not None:
             self._thread.join(timeout=10)
 
+    def heard(self, names: Sequence[str], timeout_s: float) -> bool:
+        """Wait until alarms with these endings have fired; return whether they did in time."""
+        deadline = time.monotonic() + timeout_s
+        while not all(any(each.endswith(name) for each in self.fired) for name in names):
+            if time.monotonic() > deadline:
+                return False
+            self._stop.wait(LOOK_S / 4)
+        return True
+
     def quiet(self, timeout_s: float) -> bool:
         """Wait until none of those that began to fire does so any more; return whether that came true in time."""
         deadline = time.monotonic() + timeout_s

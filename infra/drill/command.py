@@ -17,9 +17,9 @@ from typing import Any
 from infra import deploy, envs
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
-from infra.live import Live
 from infra.output import Ui
 from infra.paths import ROOT
+from infra.targets import Target
 
 OUT = ROOT / "drills"
 
@@ -174,14 +174,15 @@ def _one(at: deploy.Session, wanted: Wanted, file: Path, seed: int) -> Done:
         "experiment": str(file),
         "title": title,
         "out": str(folder),
-        "faults": live.target.environment["AWS_ENDPOINT_URL"],
         "seed": seed,
         "hurry": wanted.hurry,
         "load": wanted.facts["load"],
         "rates": wanted.rates,
         "runbook": info.settings.get("runbook", ""),
         "prefix": at.stack.physical(""),
-        "context": context(live, at.stack.regions),
+        "outputs": dict(live.outputs),
+        "regions": list(at.stack.regions),
+        "target": told(live.target),
     }
     answer = _started(settings, folder, at.ui, title)
     # The rates were measured; the same again needs the same.
@@ -312,16 +313,14 @@ def chosen(info: StackInfo, name: str) -> Path:
     return found[name] if name else next(iter(found.values()))
 
 
-def context(live: Live, regions: Any) -> dict[str, Any]:
-    """Return what a workload may know of the deployed stack."""
-    environment = live.target.environment
+def told(target: Target) -> dict[str, Any]:
+    """Return what the drill's own process has to know of a target; no secret of an account is among it."""
+    keys = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     return {
-        "outputs": dict(live.outputs),
-        "regions": list(regions),
-        "urls": dict(live.target.region_urls),
-        "door": environment["AWS_ENDPOINT_URL"],
-        "access_key": environment["AWS_ACCESS_KEY_ID"],
-        "secret_key": environment["AWS_SECRET_ACCESS_KEY"],
+        "name": target.name,
+        "account": target.account_id,
+        "environment": {key: target.environment[key] for key in keys} if target.local else {},
+        "urls": dict(target.region_urls),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from infra import catalog
 from infra.drill import actions, command
-from infra.drill.main import checked_faults, hasten
+from infra.drill.experiment import checked_faults, hasten
 from infra.errors import OrreryError
 from infra.local.faults import Fault
 
