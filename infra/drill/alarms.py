@@ -92,8 +92,13 @@ class Alarms:
         return {name.removeprefix(self._prefix) for name in found}
 
     def _watch(self) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         while not self._stop.wait(LOOK_S):
-            now = self._look()
+            try:
+                now = self._look()
+            except (BotoCoreError, ClientError):
+                continue  # asked too often, say: the next look sees what this one did not
             for what, names in (("alarm fires", now - self.firing), ("alarm clears", self.firing - now)):
                 for name in sorted(names):
                     self._note(what, name)

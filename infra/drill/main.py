@@ -21,7 +21,7 @@ from infra.drill.experiment import checked_faults, extension, hasten
 from infra.drill.ground import Context, Ground, LocalGround
 from infra.drill.journal import Journal
 from infra.drill.measure import Content, Measures, Window, measure
-from infra.drill.workload import HEADROOM, Failed, Fleet, Found, Late, Plan, Workload, affordable, carried
+from infra.drill.workload import HEADROOM, Failed, Fleet, Found, Late, Workload, affordable, carried, planned
 from infra.errors import OrreryError
 
 RECENT_S = 5.0
@@ -96,14 +96,7 @@ class Drill:
         self.resolver = place.resolver(
             settings.zone, settings.name, self.workload.healthy, self._heard, self.alarms.report
         )
-        load = settings.load
-        self.plan = Plan(
-            settings.seed,
-            regions,
-            settings.rates or {path: float(each["writes_per_s"]) for path, each in load.items()},
-            {path: int(each["clients"]) for path, each in load.items()},
-            [path for path, each in load.items() if each.get("shared")],
-        )
+        self.plan = planned(settings.seed, regions, settings.load, settings.rates)
         self.fleet = Fleet(self.plan, self.workload, self.resolver, self.journal)
         self.carries: Mapping[str, float] = {}
         self.recent_s = max(1.0, RECENT_S / settings.hurry)
@@ -369,6 +362,13 @@ class Drill:
 def ground(settings: Settings) -> Ground:
     """Return where a drill takes place."""
     told = settings.target
+    if told["name"] == "aws":
+        from infra.drill.aws import AwsGround, Parts
+
+        target = targets.Target("aws", told["account"])
+        experiment = json.loads(Path(settings.experiment).read_text())
+        place = Context(target, settings.outputs, settings.regions)
+        return AwsGround(place, Parts(**told["parts"]), Path(told["faults"]), experiment)
     target = targets.local(told["environment"], told["urls"])
     return LocalGround(Context(target, settings.outputs, settings.regions), settings.seed, settings.hurry)
 

@@ -153,6 +153,17 @@ class Plan:
         return count * self.clients[person.path] + person.number if person.path in self.shared else count
 
 
+def planned(seed: int, homes: Sequence[str], load: Mapping[str, Mapping[str, Any]], rates: Mapping[str, float]) -> Plan:
+    """Return who the clients are, as a stack's ``[settings.drill.load]`` says; rates are what it says unless given."""
+    return Plan(
+        seed,
+        homes,
+        rates or {path: float(each["writes_per_s"]) for path, each in load.items()},
+        {path: int(each["clients"]) for path, each in load.items()},
+        [path for path, each in load.items() if each.get("shared")],
+    )
+
+
 class Fleet:
     """Clients, a thread each, that write and read their own keys through the public name.
 

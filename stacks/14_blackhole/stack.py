@@ -64,6 +64,7 @@ class Blackhole(Stack):
             self._alarms(region, topics[region], users, avatars, replication)
         self._health_alarm(topics[HOME], names)
         self._gcp()
+        self._fault_role()
 
         for region in self.regions:
             short = region.replace("-", "_")
@@ -279,6 +280,23 @@ class Blackhole(Stack):
         ):
             if chosen := self.info.settings.get(setting):
                 self.module(setting, module, name=self.physical(part), **chosen)
+
+    def _fault_role(self) -> None:
+        """For drills on AWS that pause replication: what the Fault Injection Service does that with."""
+        if not self.info.settings.get("drill_role"):
+            return
+        account, table = self.target.account_id, self.physical("users")
+        role = self.module(
+            "fault_role",
+            "fault_role",
+            account_id=account,
+            name=self.physical("fault-role"),
+            table_arns=[f"arn:aws:dynamodb:{region}:{account}:table/{table}" for region in self.regions],
+            bucket_arns=[
+                f"arn:aws:s3:::{self.physical(f'avatars-{_short(each)}', globally=True)}" for each in self.regions
+            ],
+        )
+        self.output("fault_role_arn", role.arn, "The role that pauses replication in drills on AWS.")
 
     # -- smoke -------------------------------------------------------------------------------------------------
 

@@ -134,12 +134,6 @@ def test_actions_set_note_and_end_faults_once(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-def test_another_target_than_the_local_cloud_is_refused() -> None:
-    command.check_target("local")
-    with pytest.raises(OrreryError, match="local cloud only, not on aws"):
-        command.check_target("aws")
-
-
 def test_a_drill_in_a_hurry_shortens_all_times_of_its_experiment() -> None:
     found = json.loads(command.chosen(BLACKHOLE, "region_flaps").read_text())
     hasten(found, 5)

@@ -27,6 +27,8 @@ PATIENCE_S = 2.0
 _CONFIG = Config(
     connect_timeout=PATIENCE_S, read_timeout=PATIENCE_S, retries={"total_max_attempts": 1}, max_pool_connections=64
 )
+_PATIENT = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 5}, max_pool_connections=64)
+"""How an operator asks, who wants to know."""
 
 
 class Identity:
@@ -144,8 +146,8 @@ class Identity:
     # -- parts -------------------------------------------------------------------------------------------------
 
     def _clients(self, service: str, *, operator: bool = False) -> dict[str, Any]:
-        client = self.context.client
-        return {region: client(service, region, operator=operator, config=_CONFIG) for region in self.context.regions}
+        client, config = self.context.client, _PATIENT if operator else _CONFIG
+        return {region: client(service, region, operator=operator, config=config) for region in self.context.regions}
 
     def _got(self, region: str, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
