@@ -126,10 +126,11 @@ def refuse(experiment: Mapping[str, Any], file: Path, parts: Parts) -> list[Stri
     for place, fault in placed(experiment, file):
         strike = strike_of(fault)
         if strike is None:
-            what = f"{fault['kind']} of {fault.get('service') or 'a region'}"
+            article = "an" if fault["kind"][0] in "aeiou" else "a"
+            what = f"{article} {fault['kind']} of {fault.get('service') or 'a region'}"
             share = f", for {fault['share']:.0%} of the calls" if fault.get("share", 1) != 1 else ""
             raise OrreryError(
-                f"{place}: a {what} is not to be had on AWS{share}: it takes functions out of service and pauses "
+                f"{place}: {what} is not to be had on AWS{share}: it takes functions out of service and pauses "
                 "replication, whole regions at a time",
                 next_step=f"on AWS there are: {', '.join(runnable(file)) or 'none of this stack'}",
             )
@@ -586,6 +587,10 @@ class AwsGround:
     """A health check's metric and its alarm count by the minute."""
     clear_s = 600.0
     trial_most = 10.0
+    ask_s = ASK_S
+    """How often each home asks for the name."""
+    poll_s = 2.0
+    """Between two looks at an experiment of the Fault Injection Service."""
 
     def __init__(
         self,
@@ -608,7 +613,7 @@ class AwsGround:
     ) -> Resolver:
         """Return who asks Route 53; its own checkers look at the regions' health and write the metric."""
         route53 = self.clients("route53", self.context.regions[0])
-        return AwsResolver(route53, zone, name, {**HOMES, **self.parts.homes}, note)
+        return AwsResolver(route53, zone, name, {**HOMES, **self.parts.homes}, note, self.ask_s)
 
     @contextmanager
     def held(self, name: str) -> Iterator[Breaking]:
@@ -618,7 +623,7 @@ class AwsGround:
                 "a drill that was killed left something broken",
                 next_step="./orrery drill STACK --target aws --mend",
             )
-        faults = AwsFaults(self.parts, self.clients, self.undo, lease_minutes(self.experiment))
+        faults = AwsFaults(self.parts, self.clients, self.undo, lease_minutes(self.experiment), self.poll_s)
         with sigterm_raises():
             try:
                 yield faults
@@ -633,7 +638,7 @@ class AwsGround:
             f"Account {self.parts.account}: function, API, table, buckets, alarms, replication and latency are real; "
             "clients call from this machine, wherever their home is.",
             "The name is what Route 53 answers to an address in each home (TestDNSAnswer), asked every "
-            f"{ASK_S:g} s: a change is seen up to so much later. Its own checkers look at health.",
+            f"{self.ask_s:g} s: a change is seen up to so much later. Its own checkers look at health.",
             *[f"What stood for the fault: {each}." for each in strikes],
             *notes([each for each in strikes if each]),
         ]
