@@ -371,6 +371,8 @@ HOSTS = {HOME: "us.execute-api.example.org", AWAY: "eu.execute-api.example.org"}
 class Route53:
     """moto's Route 53 with the name's records, and answers that the test gives."""
 
+    ttl = 60
+
     def __init__(self, client: Any) -> None:
         self.client = client
         self.leads: dict[str, str] = {aws.HOMES[region]: region for region in HOSTS}
@@ -384,7 +386,7 @@ class Route53:
                 "Type": "CNAME",
                 "SetIdentifier": region,
                 "Region": region,
-                "TTL": 60,
+                "TTL": self.ttl,
                 "HealthCheckId": check,
                 "ResourceRecords": [{"Value": host}],
             }
