@@ -236,7 +236,9 @@ def drill(
     ] = False,
     seeds: Annotated[int, typer.Option(envvar="SEEDS", help="How many, with --all.", min=1)] = 10,
     out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
-    mend: Annotated[bool, typer.Option("--mend", help="On AWS: undo what a drill that was killed left.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", envvar="MEND", help="On AWS: undo what a drill that was killed left.")
+    ] = False,
     target: TargetOption = "local",
     yes: Annotated[bool, typer.Option("--yes", envvar="YES", help="On AWS: don't ask before it starts.")] = False,
     verbose: VerboseOption = False,

@@ -56,8 +56,20 @@ def confirm(at: deploy.Session, plan: Plan, file: Path, *, yes: bool) -> None:
         ui.say(line)
     if not yes:
         deploy.ask(f"This breaks {info.id} in account {parts.account} on purpose, and costs money.")
-    if left:
-        aws.mend(undo, _clients(at.target, at.stack.regions), parts.account, ui.say)
+    tidy(at)
+
+
+def tidy(at: deploy.Session) -> None:
+    """Undo what the drill's own process left, where it was killed and this one was not.
+
+    Raises
+    ------
+    OrreryError
+        Something could not be undone.
+    """
+    undo = aws.Undo(at.terraform.folder / aws.FILE)
+    if undo.read():
+        aws.mend(undo, _clients(at.target, at.stack.regions), at.target.account_id, at.ui.say)
 
 
 def mend(info: StackInfo, target: str, ui: Ui) -> None:
@@ -98,7 +110,7 @@ def parts_of(at: deploy.Session) -> aws.Parts:
         {region: at.stack.physical(name) for region, name in wanted["functions"].items()},
         str(outputs[wanted["table"]]),
         {region: str(outputs[name]) for region, name in wanted["buckets"].items()},
-        dict(at.stack.tags),
+        {"stack": at.stack.tags["stack"], **wanted.get("tags", {})},
         str(outputs.get(wanted["role"], "")),
         dict(wanted.get("homes", {})),
     )

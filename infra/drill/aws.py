@@ -73,7 +73,7 @@ class Parts:
     buckets : mapping
         By region: the bucket that is replicated.
     tags : mapping
-        What all of the stack's resources wear: the Fault Injection Service finds buckets by tags only.
+        What these buckets wear and no other bucket does: the Fault Injection Service finds buckets by tags only.
     role : str
         The ARN of the role that pauses replication; empty where there is none.
     homes : mapping

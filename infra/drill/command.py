@@ -74,7 +74,11 @@ def drill(
     with deploy.session(info, target, ui) as at:
         if target == "aws":
             account.confirm(at, planned(seed, at.stack.regions, wanted.facts["load"], wanted.rates), file, yes=yes)
-        done = _one(at, wanted, file, seed)
+        try:
+            done = _one(at, wanted, file, seed)
+        finally:
+            if target == "aws":
+                account.tidy(at)
     for name, value in done.rows:
         ui.say(f"{name:58} {value}")
     ui.say(f"report: {os.path.relpath(done.folder)}/report.md")

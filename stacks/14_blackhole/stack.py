@@ -131,6 +131,7 @@ class Blackhole(Stack):
             account_id=self.target.account_id,
             kms_key_arn=key.arn,
             force_destroy=self.target.disposable,
+            tags=self.info.settings["drill"]["aws"]["tags"] if self.info.settings.get("drill_role") else {},
         )
 
     @staticmethod

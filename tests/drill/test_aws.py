@@ -480,6 +480,8 @@ def test_the_role_may_pause_the_stacks_own_table_and_buckets(tmp_path: Path, mon
     assert role["bucket_arns"] == [f"arn:aws:s3:::{parts[f'avatars_{each}']['name']}" for each in ("us", "eu")]
     assert [each.rpartition("/")[2] for each in role["table_arns"]] == [parts["users"]["name"]] * 2
     assert "fault_role_arn" in made["output"]
+    tagged = {name for name, each in parts.items() if each.get("tags")}
+    assert tagged == {"avatars_us", "avatars_eu"} and parts["avatars_eu"]["tags"] == {"drill": "avatars"}
 
 
 def test_the_report_says_what_was_real_and_what_stood_for_the_fault(

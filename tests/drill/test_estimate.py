@@ -177,6 +177,24 @@ def test_what_a_killed_drill_left_is_mended_after_the_yes(
     assert "f takes calls again" in capsys.readouterr().out
 
 
+def test_a_drill_whose_process_is_killed_is_mended_by_the_one_that_started_it(
+    at: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+    client = SimpleNamespace(put_function_concurrency=lambda **request: asked.append(request))
+    monkeypatch.setattr(account, "_clients", lambda *given: lambda service, region: client)
+    undo = aws.Undo(at.terraform.folder / aws.FILE)
+
+    def killed(*given: Any) -> Any:
+        undo.add({"kind": "function", "region": AWAY, "account": ACCOUNT, "function": "f", "before": 100})
+        raise OrreryError("the drill failed: it said nothing")
+
+    monkeypatch.setattr(command, "_started", killed)
+    with pytest.raises(OrreryError, match="it said nothing"):
+        command.drill(BLACKHOLE, Ui(), experiment="region_refuses", target="aws", out=tmp_path, yes=True)
+    assert asked == [{"FunctionName": "f", "ReservedConcurrentExecutions": 100}] and not undo.file.exists()
+
+
 def test_the_same_again_names_the_target() -> None:
     wanted = command.Wanted({}, Path(), 1, {}, "aws")
     assert wanted.again(BLACKHOLE, Path("region_hangs.json"), 7).endswith("region_hangs --seed 7 --target aws")
