@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[str, str, str, int]] = {
 """What ``[settings.drill.aws.uses]`` counts: in words, the part of the price table, and how many its price is for."""
 
 FIS_USD = Decimal("0.10")
-FIS_SOURCE = "AWS Fault Injection Service pricing (stored copy, read 2026-11-30; the price list of 2024-10-01 agrees)"
+FIS_SOURCE = "AWS Fault Injection Service pricing (a stored copy of the page, read 2026-11-30)"
 """Of an action and minute, in all regions but GovCloud: aws.amazon.com/fis/pricing."""
 
 UNKNOWN = (
@@ -99,7 +99,7 @@ def rows(
     actions = sum(1 + 2 * (len(parts.buckets) - 1) for each in strikes if each.kind == "replication")
     if actions:
         minutes = Decimal(actions * lease_minutes(experiment))
-        what = f"action-minutes of the Fault Injection Service, {actions} actions"
+        what = f"action-minutes of the Fault Injection Service, {actions} actions, at most"
         found.append(Row(what, "all", minutes, minutes * FIS_USD, FIS_SOURCE))
     return found
 
@@ -170,10 +170,13 @@ def text(
             f"  calls    {path}: {counts['write']:,.0f} writes, {counts['read']:,.0f} reads, of "
             f"{plan.clients[path]} clients; one that fails is tried {ATTEMPTS} times"
         )
-    for row in found:
-        cost = "price unknown" if row.usd is None else f"{row.usd:.4f} USD"
-        lines.append(f"  cost     {cost:>13}  {row.amount:>12,.2f} {row.what}, {row.region}")
-    lines += [f"  cost     price unknown  {each}" for each in UNKNOWN]
+    for what in dict.fromkeys(row.what for row in found):
+        own = [row for row in found if row.what == what]
+        amount, without = sum((row.amount for row in own), Decimal(0)), [row.region for row in own if row.usd is None]
+        missing = f", price unknown in {', '.join(without)}" if without else ""
+        shown = f"{amount:,.0f}" if amount >= 10 else f"{amount:.2g}"
+        lines.append(f"  cost     {total(own):>9.4f} USD  {shown:>8} {what}{missing}")
+    lines += [f"  cost       unknown      {each}" for each in UNKNOWN]
     lines.append(f"  sum      about {total(found):.2f} USD, and what is unknown; free tiers are not counted")
     sources = sorted({row.source for row in found if row.source})
     lines += [f"  price    {each}" for each in sources]

@@ -56,7 +56,10 @@ def test_the_sum_is_that_of_its_rows_and_what_has_no_price_is_not_zero() -> None
     assert [(each.what, each.region) for each in unknown] == [("GB of objects sent to the other region", AWAY)]
     text = "\n".join(estimate.text("drill", found, PLAN, experiment("region_returns"), strikes, []))
     assert f"about {estimate.total(found):.2f} USD, and what is unknown" in text
-    assert text.count("price unknown") == 1 + len(estimate.UNKNOWN)
+    assert "GB of objects sent to the other region, price unknown in eu-west-1" in text
+    assert all(f"unknown      {each}" in text for each in estimate.UNKNOWN)
+    shown = sum(Decimal(line.split()[1]) for line in text.splitlines() if line.startswith("  cost") and " USD " in line)
+    assert abs(shown - estimate.total(found)) < Decimal("0.001"), "the lines add up"
     for each in found:
         assert each.usd is None or (each.source and each.source in text)
 
