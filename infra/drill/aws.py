@@ -631,6 +631,10 @@ class AwsGround:
             finally:
                 faults.end()
 
+    def fault(self, description: str) -> str:
+        """Return the description, and that something else stood for it."""
+        return f"“{description}” What stood for that is said below."
+
     def facts(self) -> list[str]:
         """Return what was real, and what each fault stood for."""
         strikes = dict.fromkeys(strike_of(fault) for fault in faults_of(self.experiment))

@@ -133,6 +133,9 @@ class Ground(Protocol):
     def held(self, name: str) -> AbstractContextManager[Breaking]:
         """Hold faults for as long as a block runs: they go with it, however it ends."""
 
+    def fault(self, description: str) -> str:
+        """Return what an experiment's description of its fault comes to here."""
+
     def facts(self) -> list[str]:
         """Return what a reader of the report has to know of this place, a line each."""
 
@@ -182,6 +185,10 @@ class LocalGround:
         door = self.context.target.environment["AWS_ENDPOINT_URL"]
         with ReplicationClient(door).held(self._paces()), FaultClient(door).held([], name) as held:
             yield held
+
+    def fault(self, description: str) -> str:
+        """Return the description: it is what happened."""
+        return description
 
     def facts(self) -> list[str]:
         """Return whose latency it is."""

@@ -328,7 +328,8 @@ class Drill:
         begin = min((each.at for each in self.journal.calls), default=window.begin)
         facts = [
             f"Stack {self.settings.stack} {self.ground.where}, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
-            f"Fault for {window.end - window.begin:.0f} s in {window.region}: {experiment['description']}",
+            f"Fault for {window.end - window.begin:.0f} s in {window.region}: "
+            + self.ground.fault(experiment["description"]),
             *[
                 f"{each['clients']} clients, {self.plan.writes_per_s[path]:g} writes/s: {each['what']}."
                 + (f" This machine carried {self.carries[path]:.0f}/s of these alone." if self.carries else "")
