@@ -189,7 +189,8 @@ def drill(
 
     def made(method: list[dict[str, Any]]) -> main.Drill:
         end = {"type": "action", "provider": {"module": "infra.drill.actions", "func": "end"}}
-        experiment = {"title": "short", "description": "short.", "method": [*method, end], "rollbacks": [end]}
+        last = {**end, "pauses": {"after": 2.5}}  # half a second, for the name to lead back
+        experiment = {"title": "short", "description": "short.", "method": [*method, last], "rollbacks": [end]}
         file = tmp_path / "short.json"
         file.write_text(json.dumps(experiment, indent=1))
         context = Context(targets.Target("aws", ACCOUNT), {}, (HOME, AWAY))
