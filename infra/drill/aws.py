@@ -142,7 +142,7 @@ def refuse(experiment: Mapping[str, Any], file: Path, parts: Parts) -> list[Stri
         if strike.kind == "replication" and not parts.role:
             raise OrreryError(
                 f"{place}: to pause replication takes a role, and the stack has none",
-                next_step="set drill_role = true under [settings] in its stack.toml, and deploy",
+                next_step="deploy it: SET=drill_role=true",
             )
         found.append(strike)
     return list(dict.fromkeys(found))

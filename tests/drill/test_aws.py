@@ -314,7 +314,7 @@ def test_what_aws_cannot_do_is_refused_with_its_line_and_says_what_can_be_done(n
         aws.refuse(experiment, file, PARTS)
     assert refused.value.what.startswith(f"{file.name}:{line}: {what}")
     assert refused.value.next_step == (
-        "on AWS there are: link_down, region_flaps, region_hangs, region_refuses, region_returns, region_returns_fenced"
+        "on AWS there are: link_down, primary_refuses, region_flaps, region_hangs, region_refuses, region_returns, region_returns_fenced"
     )
 
 
@@ -324,7 +324,7 @@ def test_a_link_takes_a_role_and_a_region_a_function() -> None:
     without = Parts(**{**vars(PARTS), "role": ""})
     with pytest.raises(OrreryError, match=r"^region_returns\.json:\d+: to pause replication takes a role") as refused:
         aws.refuse(experiment, file, without)
-    assert "drill_role = true" in (refused.value.next_step or "")
+    assert "SET=drill_role=true" in (refused.value.next_step or "")
     with pytest.raises(OrreryError, match="no function of eu-west-1"):
         aws.refuse(experiment, file, Parts(**{**vars(PARTS), "functions": {HOME: "f"}}))
 
@@ -427,7 +427,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_clients_are_led_where_route53_leads_an_address_in_their_home(route53: Route53) -> None:
     heard: list[tuple[str, str]] = []
     made = AwsResolver(route53, route53.zone, ZONE_NAME, aws.HOMES, lambda *each: heard.append(each), 0.002)
-    assert made.records[AWAY] == Record(AWAY, 60.0, 10.0, 3, made.records[AWAY].check)
+    assert made.records[AWAY] == Record(AWAY, 60.0, 10.0, 3, check=made.records[AWAY].check)
     assert made.answer(AWAY) == (AWAY, 60.0) and made.answer(HOME) == (HOME, 60.0)
     made.start()
     route53.fails = 2  # asked too often: what was known still counts
