@@ -46,7 +46,7 @@ drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
-drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
+drill: ## STACK=… [EXPERIMENT=…] [SEED=1] [TARGET=aws]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
 drills: ## STACK=… [SEEDS=10] [HURRY=10]: every experiment with so many seeds, shuffled, all times divided; a table at the end
 	@$(ORRERY) drill "$(STACK)" --all --seeds "$(SEEDS)" --hurry "$(HURRY)"

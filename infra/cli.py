@@ -261,21 +261,39 @@ def drill(
     ] = False,
     seeds: Annotated[int, typer.Option(envvar="SEEDS", help="How many, with --all.", min=1)] = 10,
     out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
+    mend: Annotated[
+        bool, typer.Option("--mend", envvar="MEND", help="On AWS: undo what a drill that was killed left.")
+    ] = False,
     target: TargetOption = "local",
+    yes: Annotated[bool, typer.Option("--yes", envvar="YES", help="On AWS: don't ask before it starts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Break a deployed stack while clients use it, and measure what they noticed."""
-    from infra import catalog
-    from infra.drill import command
+    from infra import catalog, targets
+    from infra.drill import account, command
 
-    command.check_target(target)
-    found, wanted = catalog.built(stack), command.rates_from(rates)
-    if every and experiment:
-        raise OrreryError("--all runs every experiment", next_step=f"leave out --all, or {experiment}")
+    found, wanted, name = catalog.built(stack), command.rates_from(rates), targets.check_name(target)
+    if mend:
+        account.mend(found, name, Ui(verbose))
+        return
+    if every and (experiment or name != "local"):
+        raise OrreryError(
+            "--all runs every experiment, on the local cloud", next_step="leave out --all, or what contradicts it"
+        )
     if every:
         command.drill_all(found, Ui(verbose), seeds=seeds, hurry=hurry, rates=wanted, order=seed, out=Path(out))
         return
-    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, rates=wanted, out=Path(out))
+    command.drill(
+        found,
+        Ui(verbose),
+        experiment=experiment,
+        seed=seed,
+        hurry=hurry,
+        rates=wanted,
+        out=Path(out),
+        target=name,
+        yes=yes,
+    )
 
 
 @app.command()

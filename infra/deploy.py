@@ -231,7 +231,7 @@ def reset(ui: Ui, *, yes: bool) -> None:
     """
     states = sorted((STATE / "stacks").glob("*/local"))
     if not yes:
-        _ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
+        ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
     with ExitStack() as held:
         for folder in states:
             held.enter_context(lock(folder, folder.parent.name))
@@ -271,7 +271,7 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
             f"the plan destroys or replaces data, in {counted(len(losing), 'resource')}: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    _ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
+    ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
 
 
 def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
@@ -295,7 +295,7 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         )
 
 
-def _ask(what: str) -> None:
+def ask(what: str) -> None:
     """Go on only when the user types yes; without a terminal there is nobody to ask."""
     if not sys.stdin.isatty():
         raise OrreryError(what, next_step="if that is what you want: YES=1 (or --yes)")

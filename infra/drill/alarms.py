@@ -53,6 +53,15 @@ class Alarms:
         if self._thread.ident is not None:
             self._thread.join(timeout=10)
 
+    def heard(self, names: Sequence[str], timeout_s: float) -> bool:
+        """Wait until alarms with these endings have fired; return whether they did in time."""
+        deadline = time.monotonic() + timeout_s
+        while not all(any(each.endswith(name) for each in self.fired) for name in names):
+            if time.monotonic() > deadline:
+                return False
+            self._stop.wait(LOOK_S / 4)
+        return True
+
     def quiet(self, timeout_s: float) -> bool:
         """Wait until none of those that began to fire does so any more; return whether that came true in time."""
         deadline = time.monotonic() + timeout_s
@@ -83,8 +92,13 @@ class Alarms:
         return {name.removeprefix(self._prefix) for name in found}
 
     def _watch(self) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         while not self._stop.wait(LOOK_S):
-            now = self._look()
+            try:
+                now = self._look()
+            except (BotoCoreError, ClientError):
+                continue  # asked too often, say: the next look sees what this one did not
             for what, names in (("alarm fires", now - self.firing), ("alarm clears", self.firing - now)):
                 for name in sorted(names):
                     self._note(what, name)
