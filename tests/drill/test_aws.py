@@ -21,7 +21,7 @@ from botocore.validate import ParamValidator
 from moto import mock_aws
 from moto.moto_api import state_manager
 
-from infra import catalog, deploy, stack, targets
+from infra import catalog, cli, deploy, stack, targets
 from infra.drill import account, aws, command
 from infra.drill.aws import AwsFaults, AwsResolver, Parts, Strike, Undo
 from infra.drill.resolver import Record
@@ -352,6 +352,14 @@ def test_a_drill_on_aws_is_refused_before_anybody_is_asked_for_credentials(monke
     ):
         with pytest.raises(OrreryError, match=what):
             command.drill(BLACKHOLE, Ui(), experiment=experiment, hurry=hurry, target="aws", yes=True)
+
+
+def test_all_experiments_at_once_are_for_the_local_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "session", lambda *given: pytest.fail("it was opened"))
+    with pytest.raises(OrreryError, match="on the local cloud"):
+        cli.drill("14", every=True, target="aws")
+    with pytest.raises(OrreryError, match="there is no target 'azure'"):
+        cli.drill("14", target="azure")
 
 
 def test_mending_is_for_aws_and_does_nothing_where_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
