@@ -81,7 +81,7 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/mypy
 	$(ORRERY) terraform fmt -check -recursive modules
 	$(ORRERY) terraform fmt -check -recursive infra/policies
-	$(LINT)/shellcheck orrery .ci/run scripts/*.sh
+	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/*
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform

@@ -250,6 +250,10 @@ class Cloud:
         """Drop a database, its role and its password; fine when they are gone already."""
         self.postgres.drop(self._started("postgres"), name)
 
+    def programs(self) -> Path:
+        """Return the folder of PostgreSQL's programs, such as psql: of the version that its server has."""
+        return self.postgres.binaries(interpreter(self.postgres.environment, lambda line: None))
+
     def leftovers(self, stack: str, regions: list[str]) -> list[str]:
         """Return what a destroyed stack left in the local AWS, by its tag and by its names."""
         from infra.local import leftovers

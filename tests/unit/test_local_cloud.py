@@ -189,7 +189,7 @@ def test_data_of_a_version_that_is_gone_is_not_touched(local: Cloud, monkeypatch
     local.postgres.data.mkdir(parents=True)
     (local.postgres.data / "PG_VERSION").write_text("9\n")
     with pytest.raises(OrreryError, match=r"PostgreSQL 9, which is not installed"):
-        local.postgres._binaries(local.place.home / "bin" / "python")
+        local.postgres.binaries(local.place.home / "bin" / "python")
 
 
 # -------------------------------------------------------------------------------------- supervision

@@ -107,13 +107,13 @@ ON CONFLICT (reference) DO NOTHING
             " ORDER BY 1 ON CONFLICT (name) DO NOTHING",
         )
     yield from _dimension("systems", "system", _SYSTEMS)
+    # Without fresh statistics the first loads would be joined row by row.
     yield "systems_analysed", "ANALYZE archive.systems (name)"
     yield from _dimension("stars", "star", _STARS, _SYSTEM_OF_STAR)
     yield "stars_analysed", "ANALYZE archive.stars (name)"
-    yield from _dimension("planets", "planet", _PLANETS, _AROUND_PLANET)
-    # Without fresh statistics the first loads would be joined row by row.
-    yield "dimensions_analysed", "ANALYZE archive.publications (reference), archive.planets (name)"
     yield "moved", _MOVED
+    yield from _dimension("planets", "planet", _PLANETS, _AROUND_PLANET)
+    yield "dimensions_analysed", "ANALYZE archive.publications (reference), archive.planets (name)"
     yield "known", _KNOWN
     yield "updated", _UPDATED
     yield "withdrawn", "DELETE FROM archive.measurements AS m USING known AS k WHERE m.solution_id = k.solution_id"
@@ -236,11 +236,15 @@ LEFT JOIN archive.methods AS method ON method.name = typed.method
 LEFT JOIN archive.facilities AS facility ON facility.name = typed.facility
 LEFT JOIN archive.publications AS announced ON announced.reference = typed.discovery_reference"""
 
-# A planet that got another star takes its solutions along: the warehouse has the star beside each measurement.
-_MOVED = """
+# A planet that gets another star takes its other solutions along: the warehouse has the star beside each measurement.
+_MOVED = f"""
 UPDATE archive.solutions AS s SET changed_at = clock_timestamp()
-FROM archive.planets AS p
-WHERE p.planet_id = s.planet_id AND p.changed_at >= transaction_timestamp() AND s.changed_at < p.changed_at
+FROM (
+    SELECT DISTINCT ON (planet) planet AS name, star.star_id FROM typed {_AROUND_PLANET} WHERE leads
+    ORDER BY planet, typed.line DESC
+) AS found
+JOIN archive.planets AS p USING (name)
+WHERE s.planet_id = p.planet_id AND p.star_id <> found.star_id AND p.delivered_at <= %(delivered_at)s
 """
 
 _KNOWN = """

@@ -1,0 +1,2 @@
+-- Few rows: all of them, every time.
+COPY (SELECT method_id, name FROM archive.methods) TO STDOUT;

@@ -1,0 +1,14 @@
+CREATE TEMPORARY TABLE stage (fact text, expected bigint, later integer) ON COMMIT DROP;
+\copy stage from pstdin
+\ir ../whole.sql
+
+DELETE FROM etl.reconciliations WHERE run_id = :run;
+INSERT INTO etl.reconciliations (run_id, fact, expected, found)
+SELECT :run, s.fact, s.expected, CASE s.fact
+    WHEN 'fact_discovery' THEN (SELECT count(*) FROM star.fact_discovery) - (
+        SELECT count(*) FROM star.fact_discovery WHERE planet_id IN (SELECT later FROM stage WHERE fact = 'fact_discovery'))
+    ELSE (SELECT count(*) FROM star.fact_measurement) - (
+        SELECT count(*) FROM star.fact_measurement
+        WHERE solution_id IN (SELECT later FROM stage WHERE fact = 'fact_measurement'))
+    END
+FROM stage AS s WHERE s.expected IS NOT NULL;
