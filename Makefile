@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help list graph plan review deploy drift run drill destroy up down reset status logs doctor module docs bench lock mistakes \
-        test test-unit test-modules test-e2e scan lint fmt clean
+        test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
@@ -61,10 +61,12 @@ module: ## [MODULE=…]: a module's variables and outputs
 docs: ## write the generated parts of the documentation
 	@$(ORRERY) docs
 
-test: ## everything: unit, modules, end to end
-	@$(MAKE) --no-print-directory test-unit test-modules test-e2e
+test: ## everything: unit, shell scripts, modules, end to end
+	@$(MAKE) --no-print-directory test-unit test-bash test-modules test-e2e
 test-unit: ## fast tests, no services, no terraform
 	$(TEST) -m "not e2e and not terraform" -n 2 --cov --cov-report=term $(PYTEST_ARGS)
+test-bash: ## the stacks' shell scripts, with bats
+	scripts/bats.sh stacks/*/tests/*.bats
 test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
 test-e2e: ## stacks and services on a local cloud of their own
@@ -81,7 +83,7 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/mypy
 	$(ORRERY) terraform fmt -check -recursive modules
 	$(ORRERY) terraform fmt -check -recursive infra/policies
-	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/*
+	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/* stacks/*/tests/*.bats
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
