@@ -152,6 +152,7 @@ def deploy(
             at.terraform.apply(plan)
         state = at.terraform.state()
         live = at.live_from(state)
+        _install_crontab(at, live)
         _smoke(at.stack, live, ui)
         ui.say()
         ui.say(_ledger_line(at, state))
@@ -192,6 +193,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         if plan.changes:
             at.terraform.apply(plan)
         if at.cloud:
+            at.cloud.remove_crontab(info.slug)
             for database in at.stack.stand_ins:
                 at.cloud.drop_database(_database(info, database))
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))
@@ -303,6 +305,15 @@ def _smoke(stack: Stack, live: Live, ui: Ui) -> None:
             f"deployed, but {len(failed)} smoke checks failed: {', '.join(failed)}",
             next_step="make logs SERVICE=aws shows what the functions said; the deployment stays as it is",
         )
+
+
+def _install_crontab(at: Session, live: Live) -> None:
+    """Let the local cloud run the stack's crontab, if it has one; on AWS schedules of its own do that."""
+    if at.cloud:
+        with _stack_code(at.stack.info):
+            crontab = at.stack.crontab(live)
+        if crontab:
+            at.cloud.install_crontab(at.stack.info.slug, crontab.file, crontab.settings)
 
 
 @contextmanager

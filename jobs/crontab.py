@@ -6,11 +6,13 @@ missed; and a command that still runs is not started a second time, not even by 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,7 +78,8 @@ class Entry:
     def following(self, after: datetime) -> datetime:
         """Return the first moment behind ``after`` at which it is due."""
         zone = ZoneInfo(self.environment.get("CRON_TZ", "UTC"))
-        return next(CronSim(self.schedule, after.astimezone(zone))).astimezone(UTC)
+        moment: datetime = next(CronSim(self.schedule, after.astimezone(zone)))
+        return moment.astimezone(UTC)
 
 
 def parse(text: str, settings: Mapping[str, str] | None = None) -> list[Entry]:
@@ -122,6 +125,25 @@ class Running(Protocol):
     def poll(self) -> int | None:
         """Return its exit code, or None while it runs."""
 
+    def stop(self) -> None:
+        """Ask it and its children to end."""
+
+
+class Started:
+    """A command in a session of its own, so that its children can be told apart from ours."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        return self.process.poll()
+
+    def stop(self) -> None:
+        """Ask it and its children to end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
 
 def start(entry: Entry, lock: IO[str]) -> Running:
     """Start a command with cron's small environment; it holds the lock until it and all its children have ended."""
@@ -129,13 +151,14 @@ def start(entry: Entry, lock: IO[str]) -> Running:
         name: os.environ[name] for name in ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "USER") if name in os.environ
     }
     shell = entry.environment.get("SHELL", "/bin/sh")
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [shell, "-c", entry.command],
         env={**kept, **entry.environment},
         stdin=subprocess.DEVNULL,
         pass_fds=(lock.fileno(),),
         start_new_session=True,
     )
+    return Started(process)
 
 
 class Scheduler:
@@ -168,6 +191,13 @@ class Scheduler:
                 self._remember(entry, now)
             elif entry.key not in self.running and (moment := entry.latest(last, now)):
                 self._start(entry, moment, now)
+
+    def stop(self) -> None:
+        """Ask all that runs to end; none of it counts as done."""
+        for process, lock, _ in self.running.values():
+            process.stop()
+            lock.close()
+        self.running.clear()
 
     def wake(self, now: datetime) -> datetime:
         """Return when `tick` has something to do next, as far as the clock tells."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from jobs.crontab import BUSY, CrontabError, Entry, Scheduler, parse, start
+from jobs.crontab import BUSY, CrontabError, Entry, Scheduler, Started, parse, start
 
 NIGHT = Entry("15 2 * * *", "nightly")
 DAY = timedelta(days=1)
@@ -29,6 +28,9 @@ class Command:
 
     def poll(self) -> int | None:
         return self.code
+
+    def stop(self) -> None:
+        self.code = -15
 
 
 class Commands:
@@ -103,6 +105,16 @@ def test_a_scheduler_that_died_leaves_its_command_alone_and_does_the_run_again(
     assert len(commands.started) == 2, "nobody saw how it ended"
 
 
+def test_what_is_stopped_does_not_count_as_done(tmp_path: Path, commands: Commands) -> None:
+    made = scheduler(tmp_path, commands)
+    made.tick(at("2026-01-01T10:00:00"))
+    made.tick(at("2026-01-02T02:15:00"))
+    made.stop()
+    assert commands.started[0][1].code == -15
+    scheduler(tmp_path, commands).tick(at("2026-01-02T09:00:00"))
+    assert len(commands.started) == 2
+
+
 @pytest.mark.parametrize(("code", "starts"), [(0, 1), (1, 1), (BUSY, 2)])
 def test_a_failed_command_waits_for_its_next_time_and_a_busy_one_is_tried_again(
     tmp_path: Path, commands: Commands, code: int, starts: int, capsys: pytest.CaptureFixture[str]
@@ -157,6 +169,6 @@ def test_a_command_gets_the_crontabs_settings_and_little_else(tmp_path: Path, mo
     entry = Entry("* * * * *", f'echo "$HERE ${{SECRET_OF_THE_SCHEDULER:-none}}" > {out}', {"HERE": "there"})
     with open(tmp_path / "lock", "a") as lock:
         process = start(entry, lock)
-        assert isinstance(process, subprocess.Popen) and process.wait(30) == 0
+        assert isinstance(process, Started) and process.process.wait(30) == 0
     assert out.read_text() == "there none\n"
     assert os.environ["SECRET_OF_THE_SCHEDULER"] == "x"

@@ -67,6 +67,12 @@ class FakeCloud:
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
 
+    def install_crontab(self, name: str, file: Path, settings: Any) -> None:
+        self.asked.append(("crontab", name, file, settings))
+
+    def remove_crontab(self, name: str) -> None:
+        self.asked.append(("no crontab", name))
+
     def erase(self) -> None:
         self.asked.append(("erase",))
 

@@ -123,7 +123,7 @@ def test_the_endpoint_of_a_service_that_never_ran_is_an_error(local: Cloud) -> N
 
 def test_status_and_down_are_fine_before_the_first_start(tmp_path: Path) -> None:
     fresh = Cloud(tmp_path / "nothing")
-    assert [one.state for one in fresh.status()] == ["stopped", "stopped"]
+    assert [one.state for one in fresh.status()] == ["stopped"] * 3
     fresh.down()
     assert not (tmp_path / "nothing").exists()
 

@@ -61,6 +61,7 @@ glon elat elon
 """
 _VARIANTS = ("", "err1", "err2", "lim", "str", "symerr", "blend", "format", "_reflink", "_solnid")
 _PLAIN = """
+x y z htm20 sy_name
 rowid loc_rowid objectid pl_letter hostid hip_name hd_name tic_id gaia_id gaia_dr2_id gaia_dr3_id pl_refname st_refname
 sy_refname disc_refname disc_locale disc_facility disc_telescope disc_instrument disc_pubdate disc_year rv_flag pul_flag
 ptv_flag tran_flag ast_flag obm_flag micro_flag etv_flag ima_flag dkin_flag soltype pl_bmassprov pl_tsystemref rowupdate
@@ -155,6 +156,7 @@ def _refuse_other_delimiters(names: tuple[str, ...], fields: list[str]) -> None:
 def _what_is_missing(missing: list[str], unknown: list[str]) -> str:
     parts = []
     for name in missing:
-        close = difflib.get_close_matches(name, unknown, n=1, cutoff=0.5)
+        # Where much is missing it is another table, and nothing was renamed.
+        close = difflib.get_close_matches(name, unknown, n=1, cutoff=0.5) if len(missing) < 4 else []
         parts.append(f"{name!r}" + (f" (renamed to {close[0]!r}?)" if close else ""))
     return f"not a table of planets as the archive publishes it: the header lacks {', '.join(parts)}"
