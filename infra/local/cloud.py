@@ -303,7 +303,7 @@ class Cloud:
             return
         say(f"starting {one.name}")
         if not self.supervisor.is_running():
-            self.supervisor.start(python)
+            self.supervisor.start(interpreter("local", say))
         self._start_on(self._assign_ports(one, say), one, python, say)
 
     def _start_on(self, ports: dict[str, int], one: Service, python: Path, say: Say) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +76,5 @@ class Cron:
         write_private(self.data / "crontabs" / f"{name}.json", wanted)
 
     def remove(self, name: str) -> None:
-        """Stop running a crontab, and forget its runs; fine when it is not there."""
+        """Stop running a crontab; fine when it is not there. The process forgets its runs when it sees that."""
         (self.data / "crontabs" / f"{name}.json").unlink(missing_ok=True)
-        shutil.rmtree(self.data / "runs" / name, ignore_errors=True)

@@ -6,6 +6,7 @@ It runs in the environment ``cron``, as a file: ``cron_server.py FOLDER PORT``.
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -43,6 +44,10 @@ class Crontabs:
             found = {path.stem: path for path in (self.folder / "crontabs").glob("*.json")}
             for name in [name for name in self.known if name not in found]:
                 self.known.pop(name)[1].stop()
+            for forgotten in (self.folder / "runs").iterdir():
+                if forgotten.name not in found:
+                    shutil.rmtree(forgotten, ignore_errors=True)
+            self.broken = {name: error for name, error in self.broken.items() if name in found}
             for name, path in found.items():
                 self._take(name, path)
                 if name in self.known:
