@@ -98,6 +98,7 @@ bench: ## measure the budgets and write docs/benchmarks.md
 	.venv/bin/python -P scripts/bench_review.py
 	@$(ORRERY) env local >/dev/null
 	.venv/bin/python -P scripts/bench_faults.py
+	"$$($(ORRERY) env test)" -P scripts/bench_comet.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

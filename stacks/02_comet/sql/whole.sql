@@ -1,4 +1,3 @@
 CREATE TEMPORARY TABLE trailer (word text) ON COMMIT DROP;
 \copy trailer from pstdin
 DO $$ BEGIN PERFORM etl.whole((SELECT max(word) FROM trailer)); END $$;
-SELECT count(*) AS read FROM stage \gset

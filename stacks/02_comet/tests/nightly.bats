@@ -37,7 +37,7 @@ PSQL
     run "$nightly"
     [ "$status" -eq 0 ]
     run bash -c 'grep -o "load/[a-z_]*" "$CALLS" | paste -sd" "'
-    [ "$output" = "load/dim_method load/dim_facility load/dim_star load/dim_planet load/fact_discovery load/fact_measurement load/reconcile" ]
+    [ "$output" = "load/dimensions load/fact_discovery load/fact_measurement load/reconcile" ]
     [ "$(tail -1 "$CALLS")" = "sql/close.sql" ]
 }
 
@@ -47,25 +47,25 @@ PSQL
     while read -r line; do
         node -e 'const l = JSON.parse(process.argv[1]); if (!l.time || !l.level || !l.event) process.exit(1)' "$line"
     done <<<"$stderr"
-    grep -q '"event":"loaded","run":7,"step":"dim_star","read":5,"inserted":3,"updated":2,"deleted":0,"ms":[0-9]' <<<"$stderr"
+    grep -q '"event":"loaded","run":7,"step":"dimensions","read":5,"inserted":3,"updated":2,"deleted":0,"ms":[0-9]' <<<"$stderr"
 }
 
 @test "what is done is skipped, and a fresh load follows the resumed one" {
-    export RESUMED=t DONE='dim_method dim_facility'
+    export RESUMED=t DONE='dimensions fact_discovery'
     run "$nightly"
     [ "$status" -eq 0 ]
-    [[ $output == *'"event":"skipped","run":7,"step":"dim_facility"'* ]]
+    [[ $output == *'"event":"skipped","run":7,"step":"fact_discovery"'* ]]
     [[ $output == *resumed_run_finished* ]]
     [ "$(grep -c open.sql "$CALLS")" -eq 2 ]
-    run ! grep -q load/dim_method "$CALLS"
+    run ! grep -q load/dimensions "$CALLS"
 }
 
 @test "a step that fails ends the load with 70, and its error is quoted in the log" {
-    export FAILS=load/dim_star
+    export FAILS=load/dimensions
     run "$nightly"
     [ "$status" -eq 70 ]
-    [[ $output == *'"event":"failed","run":7,"step":"dim_star"'*'it said \"no\"'* ]]
-    run ! grep -q dim_planet "$CALLS"
+    [[ $output == *'"event":"failed","run":7,"step":"dimensions"'*'it said \"no\"'* ]]
+    run ! grep -q fact_ "$CALLS"
 }
 
 @test "an extract that fails ends the load with 70 too" {
@@ -106,7 +106,7 @@ PSQL
 }
 
 @test "no scratch folder is left behind" {
-    export TMPDIR="$BATS_TEST_TMPDIR/scratch" FAILS=load/dim_star
+    export TMPDIR="$BATS_TEST_TMPDIR/scratch" FAILS=load/dimensions
     mkdir "$TMPDIR"
     run "$nightly"
     [ -z "$(ls -A "$TMPDIR")" ]

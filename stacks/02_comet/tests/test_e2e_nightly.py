@@ -26,7 +26,7 @@ from jobs.source import open_path
 pytestmark = pytest.mark.e2e
 
 HOME = Path(__file__).resolve().parents[1]
-STEPS = ("dim_method", "dim_facility", "dim_star", "dim_planet", "fact_discovery", "fact_measurement", "reconcile")
+STEPS = ("dimensions", "fact_discovery", "fact_measurement", "reconcile")
 
 # What both databases must say alike, in words that neither's keys are part of.
 MEASUREMENTS = {
@@ -207,7 +207,7 @@ def test_what_is_unknown_is_the_unknown_member(warehouse: Warehouse) -> None:
     warehouse.assert_right()
 
 
-@pytest.mark.parametrize("point", [f"{when}:{step}" for step in STEPS[2:] for when in ("before", "after")])
+@pytest.mark.parametrize("point", [f"{when}:{step}" for step in STEPS for when in ("before", "after")])
 def test_killed_between_steps_the_next_call_goes_on_behind_the_last_one(warehouse: Warehouse, point: str) -> None:
     warehouse.land(rows=200, seed=2)
     warehouse.run(fault=point, code=-signal.SIGKILL)
@@ -295,7 +295,7 @@ def test_a_backfill_takes_its_window_and_leaves_the_mark(warehouse: Warehouse) -
 def test_a_dry_run_says_what_it_would_read_and_writes_nothing(warehouse: Warehouse) -> None:
     truth = warehouse.land(rows=100, seed=2)
     logged = {line["step"]: line["read"] for line in of(warehouse.run("--dry-run"), "would_read")}
-    assert logged["fact_measurement"] == truth.measurements and logged["dim_planet"] == truth.planets
+    assert logged["fact_measurement"] == truth.measurements and logged["fact_discovery"] == truth.planets
     assert rows(warehouse.olap, "SELECT count(*) FROM star.fact_measurement") == [(0,)]
     assert rows(warehouse.olap, "SELECT count(*) FROM etl.runs") == [(0,)]
 

@@ -4,6 +4,7 @@ CREATE TEMPORARY TABLE stage (
 ) ON COMMIT DROP;
 \copy stage from pstdin
 \ir ../whole.sql
+SELECT count(*) AS read FROM stage \gset
 
 CREATE TEMPORARY TABLE resolved ON COMMIT DROP AS
 SELECT s.planet_id, coalesce(p.planet_key, -1) AS planet_key, coalesce(t.star_key, -1) AS star_key,

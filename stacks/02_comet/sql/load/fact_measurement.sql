@@ -4,6 +4,7 @@ CREATE TEMPORARY TABLE stage (
 ) ON COMMIT DROP;
 \copy stage from pstdin
 \ir ../whole.sql
+SELECT count(*) AS read FROM stage \gset
 SET LOCAL work_mem = '64MB';
 SET LOCAL default_statistics_target = 10; -- enough to choose a join
 ANALYZE stage (solution_id, parameter, planet_id);
@@ -18,10 +19,15 @@ LEFT JOIN star.dim_star AS t USING (star_id)
 LEFT JOIN star.dim_date AS d ON d.day = s.published
 WHERE s.parameter IS NOT NULL;
 
-DELETE FROM star.fact_measurement AS f
-USING (SELECT DISTINCT solution_id FROM stage) AS taken
-WHERE f.solution_id = taken.solution_id
-  AND NOT EXISTS (SELECT FROM stage AS s WHERE s.solution_id = f.solution_id AND s.parameter = f.parameter);
+-- What the warehouse has of these solutions and the archive no longer says.
+WITH gone AS MATERIALIZED (
+    SELECT f.solution_id, f.parameter
+    FROM (SELECT DISTINCT solution_id FROM stage) AS taken JOIN star.fact_measurement AS f USING (solution_id)
+    EXCEPT
+    SELECT solution_id, parameter FROM stage
+)
+DELETE FROM star.fact_measurement AS f USING gone
+WHERE f.solution_id = gone.solution_id AND f.parameter = gone.parameter;
 \set deleted :ROW_COUNT
 
 UPDATE star.fact_measurement AS f

@@ -1,13 +1,17 @@
+-- Counted here while the operational database counts there.
+SELECT (SELECT count(*) FROM star.fact_discovery) AS discoveries, (SELECT count(*) FROM star.fact_measurement) AS measured \gset
+
 CREATE TEMPORARY TABLE stage (fact text, expected bigint, later integer) ON COMMIT DROP;
 \copy stage from pstdin
 \ir ../whole.sql
+SELECT count(*) AS read FROM stage \gset
 
 DELETE FROM etl.reconciliations WHERE run_id = :run;
 INSERT INTO etl.reconciliations (run_id, fact, expected, found)
 SELECT :run, s.fact, s.expected, CASE s.fact
-    WHEN 'fact_discovery' THEN (SELECT count(*) FROM star.fact_discovery) - (
+    WHEN 'fact_discovery' THEN :discoveries - (
         SELECT count(*) FROM star.fact_discovery WHERE planet_id IN (SELECT later FROM stage WHERE fact = 'fact_discovery'))
-    ELSE (SELECT count(*) FROM star.fact_measurement) - (
+    ELSE :measured - (
         SELECT count(*) FROM star.fact_measurement
         WHERE solution_id IN (SELECT later FROM stage WHERE fact = 'fact_measurement'))
     END
