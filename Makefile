@@ -1,12 +1,13 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run drill destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift run check drill destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 EXPERIMENT ?=
+EXERCISE ?=
 SEED ?= 1
 SERVICE ?=
 MODULE ?=
@@ -40,6 +41,8 @@ drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
+check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, and why not
+	@$(ORRERY) check "$(STACK)" "$(EXERCISE)"
 drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
 destroy: ## STACK=…: remove the stack and all that it holds

@@ -294,6 +294,13 @@ class Stack:
         """
         raise OrreryError(f"{self.info.id} has nothing to run", next_step="see its README for what to try")
 
+    def check(self, live: Live, exercise: int) -> Iterable[Check]:
+        """Yield checks of what the user made of one of the README's exercises; each looks at the deployed stack."""
+        raise OrreryError(
+            f"{self.info.id} has no exercise {exercise} that can be checked",
+            next_step="see the exercises in its README",
+        )
+
     def crontab(self, live: Live) -> Crontab | None:
         """Return what the local cloud's service ``cron`` runs while the stack is deployed, if anything."""
         return None

@@ -4,8 +4,8 @@
 the environment ``test``. What is compared, on the wall clock:
 
 * full: ``bin/nightly`` on an empty warehouse, from the first line of bash to the last, reconciliation included;
-* plain: ``INSERT INTO … SELECT`` of the very rows that this made in ``fact_measurement``, surrogate keys and all, within
-  the warehouse, into a table with the same constraints: ``LIKE … INCLUDING ALL`` and the same foreign keys;
+* plain: ``INSERT INTO … SELECT`` of the very rows that this made in ``fact_measurement``, surrogate keys and all,
+  within the warehouse, into a table with the same constraints: ``LIKE … INCLUDING ALL`` and the same foreign keys;
 * 1 %: ``bin/nightly`` again, after the values of one solution in a hundred changed.
 """
 
@@ -101,7 +101,8 @@ class Bench:
             _drop(self.olap, schema)
         # What the round before changed is yesterday's, or the overlap would take it once more.
         self.oltp.execute(
-            "UPDATE archive.solutions SET changed_at = now() - interval '1 day' WHERE changed_at > now() - interval '2 h'"
+            "UPDATE archive.solutions SET changed_at = now() - interval '1 day'"
+            " WHERE changed_at > now() - interval '2 h'"
         )
         self.oltp.execute(b"VACUUM ANALYZE archive.solutions, archive.measurements")
         full, loaded = self._nightly()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from comet.exercises import BY_YEAR, DECADES, QUICK
 from comet.generate import generate
 
 from infra import targets
@@ -90,6 +93,55 @@ def test_the_crontab_lands_what_was_dropped_while_nobody_looked(
     landed = [line for line in log if line["event"] == "file" and line["key"] == "incoming/dropped.csv"]
     assert [line["loaded"] for line in landed] == [truth.loaded]
     assert [line["event"] for line in log if line["event"] in ("finished", "failed", "differs")][-1] == "finished"
+
+
+@pytest.fixture
+def warehouse(deployed: str, orrery: Any, local_cloud: Cloud) -> Iterator[psycopg.Connection[Any]]:
+    """The stack's warehouse, with the password that its secret holds."""
+    target = targets.local(local_cloud.aws_environment(), local_cloud.endpoint("aws").region_urls)
+    live = Live(target, orrery.outputs(SLUG), Ui())
+    answer = live.client("secretsmanager", REGION).get_secret_value(SecretId=live.outputs["olap_secret"])
+    secret = json.loads(answer["SecretString"])
+    with psycopg.connect(
+        host=live.outputs["olap_host"],
+        port=live.outputs["olap_port"],
+        dbname=live.outputs["olap_name"],
+        user=secret["username"],
+        password=secret["password"],
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+def test_an_exercise_says_what_is_wrong_until_it_is_right(orrery: Any, warehouse: psycopg.Connection[Any]) -> None:
+    nothing = orrery.run("check", STACK, "2")
+    assert nothing.returncode == 1 and "does not exist" in nothing.stdout
+    view = f"CREATE OR REPLACE VIEW star.discoveries_by_decade AS {DECADES}"
+    warehouse.execute(f"{view} HAVING false".encode())
+    wrong = orrery.run("check", STACK, "2")
+    assert wrong.returncode == 1 and "it lacks the row (" in wrong.stdout
+    assert "exercise 2 of 02_comet is not solved yet" in wrong.stderr
+    warehouse.execute(view.encode())
+    assert "Exercise 2 of 02_comet is solved." in orrery.ok("check", STACK, "2")
+
+
+def test_each_exercise_can_be_solved(orrery: Any, warehouse: psycopg.Connection[Any]) -> None:
+    warehouse.execute(f"CREATE VIEW star.quick_planets AS {QUICK}".encode())
+    warehouse.execute(f"CREATE TABLE star.agg_method_year AS {BY_YEAR}".encode())
+    warehouse.execute(
+        "CREATE TABLE star.dim_star_history AS SELECT star_id, name, now() AS valid_from, NULL::timestamptz AS valid_to"
+        " FROM star.dim_star WHERE star_id IS NOT NULL"
+    )
+    warehouse.execute(
+        "INSERT INTO etl.steps (run_id, step, read) SELECT max(run_id), 'agg_method_year', 0 FROM etl.runs"
+    )
+    for number in (1, 3, 4):
+        orrery.ok("check", STACK, str(number))
+    warehouse.execute(
+        "INSERT INTO star.dim_star_history SELECT star_id, 'Old', now(), NULL FROM star.dim_star_history LIMIT 1"
+    )
+    assert "are valid at once" in orrery.run("check", STACK, "3").stdout
+    assert "has no exercise 5 that can be checked" in orrery.run("check", STACK, "5").stderr
 
 
 def test_a_destruction_takes_the_crontab_along(destroyed: dict[str, Any], local_cloud: Cloud) -> None:
