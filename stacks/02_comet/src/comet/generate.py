@@ -11,8 +11,11 @@ import gzip
 import io
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from comet.contract import PARAMETERS, SUFFIXES
 
@@ -228,8 +231,7 @@ def generate(
     """
     truth, archive, chance = Truth(rows=rows), _Archive(seed, shape), random.Random(f"dirt {seed}")
     names = HEADERS[shape]
-    raw = io.BytesIO()
-    with io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
+    with _opened(path, compress) as text:
         if comments:
             text.writelines(f"{line}\n" for line in _comments(shape, names))
         writer = csv.DictWriter(text, names, restval="", extrasaction="ignore", lineterminator="\n")
@@ -258,9 +260,16 @@ def generate(
                     truth.duplicate += 1
             truth.planets += len(planets)
             truth.stars += bool(planets)
-        text.flush()
-        path.write_bytes(gzip.compress(raw.getvalue(), mtime=0) if compress else raw.getvalue())
     return truth
+
+
+@contextmanager
+def _opened(path: Path, compress: bool) -> Iterator[TextIO]:
+    """Open a file for text; compressed, the same text makes the same bytes whatever its name and the time."""
+    with path.open("wb") as file:
+        inner = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if compress else file
+        with io.TextIOWrapper(inner, encoding="utf-8", newline="") as text:
+            yield text
 
 
 def _comments(shape: str, names: list[str]) -> list[str]:
