@@ -1,4 +1,5 @@
 -- A solution that lost all its measurements comes as one row without a parameter: so the load knows what to delete.
+\echo 'COPY stage FROM STDIN;'
 COPY (
     SELECT s.solution_id, m.parameter, s.planet_id, p.star_id, s.published, b.reference, s.kind, s.is_default,
         m.value, m.err_plus, m.err_minus, m.bound
@@ -8,3 +9,4 @@ COPY (
     LEFT JOIN archive.measurements AS m USING (solution_id)
     WHERE s.changed_at >= :'low' AND s.changed_at < :'high'
 ) TO STDOUT;
+\echo '\\.'

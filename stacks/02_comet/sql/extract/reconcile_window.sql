@@ -1,4 +1,5 @@
 -- A backfill answers for its window only: the planets and the solutions in it, with the rows that each must have.
+\echo 'COPY stage FROM STDIN;'
 COPY (
     SELECT 'fact_discovery', planet_id, 1 FROM archive.planets WHERE changed_at >= :'low' AND changed_at < :'high'
     UNION ALL
@@ -7,3 +8,4 @@ COPY (
     WHERE s.changed_at >= :'low' AND s.changed_at < :'high'
     GROUP BY solution_id
 ) TO STDOUT;
+\echo '\\.'

@@ -1,16 +1,3 @@
-CREATE TEMPORARY TABLE new_method (method_id integer, name text) ON COMMIT DROP;
-CREATE TEMPORARY TABLE new_facility (facility_id integer, name text) ON COMMIT DROP;
-CREATE TEMPORARY TABLE new_star (
-    star_id integer, name text, system text, stars_in_system smallint, planets_in_system smallint, spectral_type text,
-    spectral_class text, ra double precision, dec double precision, distance_pc double precision, vmag double precision
-) ON COMMIT DROP;
-CREATE TEMPORARY TABLE new_planet (planet_id integer, name text, controversial boolean) ON COMMIT DROP;
-\copy new_method from pstdin
-\copy new_facility from pstdin
-\copy new_star from pstdin
-\copy new_planet from pstdin
-\ir ../whole.sql
-
 UPDATE star.dim_method AS d SET name = s.name
 FROM new_method AS s WHERE d.method_id = s.method_id AND d.name IS DISTINCT FROM s.name;
 \set updated_method :ROW_COUNT

@@ -1,9 +1,3 @@
-CREATE TEMPORARY TABLE stage (
-    planet_id integer, star_id integer, method_id integer, facility_id integer, discovered date, date_precision text,
-    reference text
-) ON COMMIT DROP;
-\copy stage from pstdin
-\ir ../whole.sql
 SELECT count(*) AS read FROM stage \gset
 
 CREATE TEMPORARY TABLE resolved ON COMMIT DROP AS

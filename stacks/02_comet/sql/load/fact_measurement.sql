@@ -1,9 +1,3 @@
-CREATE TEMPORARY TABLE stage (
-    solution_id integer, parameter text, planet_id integer, star_id integer, published date, reference text, kind text,
-    is_default boolean, value double precision, err_plus double precision, err_minus double precision, bound smallint
-) ON COMMIT DROP;
-\copy stage from pstdin
-\ir ../whole.sql
 SELECT count(*) AS read FROM stage \gset
 SET LOCAL work_mem = '64MB';
 SET LOCAL default_statistics_target = 10; -- enough to choose a join

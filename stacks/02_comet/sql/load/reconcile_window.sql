@@ -1,6 +1,3 @@
-CREATE TEMPORARY TABLE stage (fact text, id integer, expected bigint) ON COMMIT DROP;
-\copy stage from pstdin
-\ir ../whole.sql
 SELECT count(*) AS read FROM stage \gset
 
 DELETE FROM etl.reconciliations WHERE run_id = :run;

@@ -143,12 +143,3 @@ BEGIN
     END IF;
 END
 $$;
-
--- The last line of what is extracted says that it is whole: a pipe whose writer died looks like the end of the data.
-CREATE FUNCTION etl.whole(word text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF word IS DISTINCT FROM 'whole' THEN
-        RAISE EXCEPTION 'the extract ended early';
-    END IF;
-END
-$$;
