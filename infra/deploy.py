@@ -208,10 +208,11 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         plan = at.terraform.plan(destroy=True)
         show_plan(plan, info, target_name, ui)
         _confirm(plan, yes or at.target.disposable, at.target)
+        if at.cloud:
+            at.cloud.remove_crontab(info.slug)
         if plan.changes:
             at.terraform.apply(plan)
         if at.cloud:
-            at.cloud.remove_crontab(info.slug)
             for database in at.stack.stand_ins:
                 at.cloud.drop_database(_database(info, database))
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))

@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from infra.local import Cloud
 from infra.local.cloud import interpreter
-from jobs.database import Connection, connect
+from jobs.database import Connection, connect, lock
 from jobs.quarantine import FolderQuarantine
 from jobs.source import open_path
 
@@ -66,7 +66,7 @@ class Warehouse:
 
     def __init__(self, databases: Any, programs: Path, folder: Path) -> None:
         self.oltp, self.olap = (connect(**parameters) for parameters in databases)
-        self.folder = folder
+        self.databases, self.folder = databases, folder
         passwords = folder / "pgpass"
         passwords.write_text("".join(f"*:*:{each['dbname']}:*:{each['password']}\n" for each in databases))
         passwords.chmod(0o600)
@@ -316,6 +316,22 @@ def test_a_database_that_does_not_answer_has_an_exit_code_of_its_own(warehouse: 
     warehouse.environment[name] = "host=127.0.0.1 port=1 dbname=nowhere connect_timeout=2"
     (failed,) = of(warehouse.run(code=69), "failed")
     assert "Connection refused" in failed["error"]
+
+
+def test_a_file_that_is_being_merged_is_waited_for(warehouse: Warehouse) -> None:
+    """Its changes bear a time before the window's end, and can't be seen yet: without the wait no window had them."""
+    warehouse.land(rows=100, seed=2)
+    warehouse.run()
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'comet-nightly'"
+    with connect(**warehouse.databases[0]) as merging:
+        with merging.transaction():
+            lock(merging, "archive merge")
+            merging.execute("UPDATE archive.measurements SET value = value * 2 WHERE solution_id = 1")
+            merging.execute("UPDATE archive.solutions SET changed_at = clock_timestamp() WHERE solution_id = 1")
+            process = warehouse.start("--overlap", "0")
+            until(lambda: rows(warehouse.oltp, waiting))
+        assert process.communicate(timeout=60) and process.returncode == 0
+    warehouse.assert_right()
 
 
 def test_psql_of_another_major_version_does_the_same(warehouse: Warehouse) -> None:
