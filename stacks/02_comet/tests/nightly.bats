@@ -25,9 +25,11 @@ case $files in
         tr ' ' '\n' <<<"$DONE"
         ;;
     *extract/*) printf 'COPY stage FROM STDIN;\none\nrow\n\\.\n' ;;
-    *close.sql*) echo "$COUNTS" ;;
     step=*) # the warehouse's script: it counts only when it comes to its end
-        if grep -q '^COMMIT'; then echo '5 3 2 0'; fi
+        if grep -q '^COMMIT'; then
+            [[ $files != *reconcile* ]] || echo "$COUNTS"
+            echo '5 3 2 0'
+        fi
         ;;
 esac
 PSQL
@@ -40,7 +42,6 @@ PSQL
     [ "$status" -eq 0 ]
     run bash -c 'grep -o "step=[a-z_]*" "$CALLS" | paste -sd" "'
     [ "$output" = "step=dimensions step=fact_discovery step=fact_measurement step=reconcile" ]
-    [ "$(tail -1 "$CALLS")" = "sql/close.sql" ]
 }
 
 @test "each line of the log is JSON, with numbers as numbers" {
@@ -104,7 +105,6 @@ PSQL
     [ "$status" -eq 0 ]
     [[ $output == *'"event":"would_read","run":7,"step":"fact_measurement","read":2'* ]]
     run ! grep -q 'step=' "$CALLS"
-    run ! grep -q 'close' "$CALLS"
 }
 
 @test "no scratch folder is left behind" {

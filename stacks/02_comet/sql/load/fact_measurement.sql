@@ -13,6 +13,14 @@ LEFT JOIN star.dim_star AS t USING (star_id)
 LEFT JOIN star.dim_date AS d ON d.day = s.published
 WHERE s.parameter IS NOT NULL;
 
+SELECT NOT EXISTS (SELECT FROM star.fact_measurement) AS first \gset
+\if :first
+INSERT INTO star.fact_measurement (
+    solution_id, parameter, planet_key, star_key, published_key, reference, kind, is_default, value, err_plus, err_minus,
+    bound)
+SELECT * FROM resolved;
+\set inserted :ROW_COUNT
+\else
 -- What the warehouse has of these solutions and the archive no longer says.
 WITH gone AS MATERIALIZED (
     SELECT f.solution_id, f.parameter
@@ -43,3 +51,4 @@ SELECT * FROM resolved AS r
 WHERE NOT EXISTS (
     SELECT FROM star.fact_measurement AS f WHERE f.solution_id = r.solution_id AND f.parameter = r.parameter);
 \set inserted :ROW_COUNT
+\endif
