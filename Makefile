@@ -1,22 +1,28 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run check drill destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift run check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 EXPERIMENT ?=
 EXERCISE ?=
+SET ?=
 SEED ?= 1
+SEEDS ?= 10
+HURRY ?= 10
 SERVICE ?=
 MODULE ?=
 OUTPUT ?=
 SARIF ?=
 JUNIT ?=
 PLANT ?=
+REGION ?=
+BACK ?=
+DRY_RUN ?=
 PYTEST_ARGS ?=
-export DATA SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT
+export DATA SET SEED TARGET YES VERBOSE ALL BASE SARIF JUNIT REGION BACK DRY_RUN
 
 ORRERY := ./orrery
 # The environments lie where ORRERY_STATE says, so the command line is asked for them.
@@ -30,12 +36,12 @@ list: ## all forty stacks
 	@$(ORRERY) list
 graph: ## STACK=… [OUTPUT=file]: draw the architecture of a stack as SVG
 	@$(ORRERY) graph "$(STACK)" $(if $(OUTPUT),--output "$(OUTPUT)")
-plan: ## STACK=… (or ALL=1): what AWS would get, and a review of what that changes against the base; no account
+plan: ## STACK=… (or ALL=1) [SET="a=b c=d"]: what AWS would get, and a review of what that changes against the base; no account
 	@$(ORRERY) plan $(STACK)
 	@$(ORRERY) review $(STACK)
 review: ## [ALL=1] [BASE=branch]: the same for all stacks that differ from the base branch
 	@$(ORRERY) review
-deploy: ## STACK=… [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
+deploy: ## STACK=… [SET="a=b c=d"] [TARGET=aws] [YES=1]: deploy, prove that it works, say what to try next
 	@$(ORRERY) deploy "$(STACK)"
 drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
@@ -43,8 +49,12 @@ run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
 check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, and why not
 	@$(ORRERY) check "$(STACK)" "$(EXERCISE)"
-drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
+drill: ## STACK=… [EXPERIMENT=…] [SEED=1] [TARGET=aws]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
+drills: ## STACK=… [SEEDS=10] [HURRY=10]: every experiment with so many seeds, shuffled, all times divided; a table at the end
+	@$(ORRERY) drill "$(STACK)" --all --seeds "$(SEEDS)" --hurry "$(HURRY)"
+failover: ## STACK=… REGION=… [BACK=1] [DRY_RUN=1] [TARGET=aws]: give a lost region up, or take it back, step by step
+	@$(ORRERY) failover "$(STACK)"
 destroy: ## STACK=…: remove the stack and all that it holds
 	@$(ORRERY) destroy "$(STACK)"
 up: ## [SERVICE=…]: start the local cloud

@@ -26,7 +26,19 @@ for _name in ("envs", "cache"):
     (STATE / _name).symlink_to(ROOT / ".orrery" / _name)
 
 _FOREIGN = ("AWS_", "ORRERY_", "TF_VAR_", "LOCAL_AWS")
-_OURS = ("TARGET", "YES", "VERBOSE", "ALL", "DATA", "NO_COLOR", "FORCE_COLOR", "MAKEFLAGS", "MAKELEVEL", "JSII_NODE")
+_OURS = (
+    "TARGET",
+    "YES",
+    "VERBOSE",
+    "ALL",
+    "DATA",
+    "SET",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "JSII_NODE",
+)
 for _name in list(os.environ):
     if (_name.startswith(_FOREIGN) and not _name.startswith("ORRERY_ENV_")) or _name in _OURS:
         del os.environ[_name]

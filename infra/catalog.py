@@ -54,6 +54,8 @@ class StackInfo:
         Policy findings that the stack lives with: ``check``, ``module`` (the instance) and ``reason``.
     settings : mapping
         The stack's own choices, such as a second cloud; its README says which there are.
+    chosen : mapping
+        Those of them that the command line names, or that a deployment remembers (`infra.settings`).
     """
 
     id: str
@@ -72,6 +74,7 @@ class StackInfo:
     cost_centre: str = "orrery"
     accepted: tuple[Mapping[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -205,7 +208,7 @@ def _info(stack_id: str, entry: Mapping[str, Any], *, built: bool, file: Path) -
             key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
         }
         fields["data"] = tuple(Source(**source) for source in entry.get("data", ()))
-        return StackInfo(id=stack_id, built=built, **fields)
+        return StackInfo(id=stack_id, built=built, chosen={}, **fields)
     except TypeError as error:
         reason = str(error).replace("StackInfo.__init__() ", "").replace("Source.__init__() ", "data: ")
         where = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file

@@ -13,6 +13,7 @@ from infra.errors import OrreryError
 from infra.output import Ui
 
 if TYPE_CHECKING:
+    from infra.catalog import StackInfo
     from infra.local.fault_client import FaultClient
 
 app = typer.Typer(
@@ -27,6 +28,10 @@ StackArgument = Annotated[str, typer.Argument(help="14_blackhole, 14, blackhole,
 TargetOption = Annotated[str, typer.Option(envvar="TARGET", help="local or aws")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", envvar="VERBOSE", help="Show commands and details.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", envvar="SET", help="name=value, one of [settings] in stack.toml; once for each."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", envvar="YES", help="Don't ask before data is destroyed.")]
 
 
@@ -34,6 +39,13 @@ def _print_json(data: Any) -> None:
     import json
 
     print(json.dumps(data, indent=2, sort_keys=True, default=str))
+
+
+def _built(stack: str, chosen: list[str] | None) -> StackInfo:
+    """Return the stack that a user means, with the settings that are chosen."""
+    from infra import catalog, settings
+
+    return settings.choose(catalog.built(stack), chosen or [])
 
 
 @app.command("list")
@@ -76,13 +88,17 @@ def module(
 
 
 @app.command()
-def synth(stack: StackArgument, target: Annotated[str, typer.Option(help="offline or local")] = "offline") -> None:
+def synth(
+    stack: StackArgument,
+    target: Annotated[str, typer.Option(help="offline or local")] = "offline",
+    chosen: SettingOption = None,
+) -> None:
     """Print the Terraform configuration of a stack."""
-    from infra import catalog, deploy, targets
+    from infra import deploy, targets
     from infra import stack as stacks
     from infra.paths import STATE
 
-    info = catalog.built(stack)
+    info = _built(stack, chosen)
     if target == "local":
         with deploy.session(info, "local", Ui()) as at:
             print((at.terraform.folder / "main.tf.json").read_text(), end="")
@@ -115,18 +131,21 @@ def plan(
     target: Annotated[
         str, typer.Option(envvar="TARGET", help="offline (AWS without an account), local, aws")
     ] = "offline",
+    chosen: SettingOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Show what a deployment would change; for AWS without an account unless TARGET says otherwise."""
-    from infra import catalog, targets
     from infra import plan as plans
+    from infra import targets
 
     ui = Ui(verbose)
+    if every and chosen:
+        raise OrreryError("settings are chosen for one stack", next_step="name it, or leave out --set")
     if every:
         plans.plan_all(ui)
         return
     name = target if target == "offline" else targets.check_name(target)
-    plans.plan_stack(catalog.built(stack), name, ui)
+    plans.plan_stack(_built(stack, chosen), name, ui)
 
 
 @app.command()
@@ -141,13 +160,16 @@ def review(
     ] = "offline",
     plan_file: Annotated[str, typer.Option("--plan", help="Review this plan instead (terraform show -json).")] = "",
     out: Annotated[str, typer.Option(help="The folder for review.md, review.json and review.svg.")] = "",
+    chosen: SettingOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Say what a change does to a running system: against the base branch without an account, or a real state."""
-    from infra import catalog, targets
+    from infra import targets
     from infra.review import command
 
-    ui, infos = Ui(verbose), [catalog.built(each) for each in stacks or []]
+    if chosen and (every or plan_file or len(stacks or []) != 1):
+        raise OrreryError("settings are chosen for one stack", next_step="name it, or leave out --set")
+    ui, infos = Ui(verbose), [_built(each, chosen) for each in stacks or []]
     folder = Path(out).resolve() if out else command.OUT
     if plan_file:
         written = command.review_file(Path(plan_file), out=folder)
@@ -177,15 +199,18 @@ def deploy(
         list[str] | None, typer.Option(help="On AWS: an address whose data may be lost; once for each.")
     ] = None,
     plan_file: Annotated[str, typer.Option("--plan", help="Apply this plan, kept by review --target.")] = "",
+    chosen: SettingOption = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Deploy a stack, prove that it works, and say what to try next."""
-    from infra import catalog, targets
     from infra import deploy as life
+    from infra import targets
 
+    if plan_file and chosen:
+        raise OrreryError("a saved plan has its settings already", next_step="leave out --set, or review anew with it")
     name, allowed = targets.check_name(target), allow_data_loss or []
     saved = Path(plan_file).resolve() if plan_file else None
-    life.deploy(catalog.built(stack), name, Ui(verbose), yes=yes, allowed=allowed, saved=saved)
+    life.deploy(_built(stack, chosen), name, Ui(verbose), yes=yes, allowed=allowed, saved=saved)
 
 
 @app.command()
@@ -242,29 +267,82 @@ def drill(
     ] = "",
     seed: Annotated[int, typer.Option(envvar="SEED", help="The same seed does the same.", min=0)] = 1,
     hurry: Annotated[float, typer.Option(help="Divide all times of the drill.", min=1, max=20)] = 1.0,
-    writes: Annotated[float, typer.Option(help="Writes a second at the data plane; 0 is the default.", min=0)] = 0.0,
+    rates: Annotated[
+        str, typer.Option(help="Writes a second by path, such as data=50,api=3; measured by default.")
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", envvar="ALL", help="All experiments, each with many seeds, shuffled.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(envvar="SEEDS", help="How many, with --all.", min=1)] = 10,
     out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
+    mend: Annotated[
+        bool, typer.Option("--mend", envvar="MEND", help="On AWS: undo what a drill that was killed left.")
+    ] = False,
     target: TargetOption = "local",
+    yes: Annotated[bool, typer.Option("--yes", envvar="YES", help="On AWS: don't ask before it starts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Break a deployed stack while clients use it, and measure what they noticed."""
-    from infra import catalog
-    from infra.drill import command
+    from infra import catalog, targets
+    from infra.drill import account, command
 
-    command.check_target(target)
-    found = catalog.built(stack)
-    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, writes=writes, out=Path(out))
+    found, wanted, name = catalog.built(stack), command.rates_from(rates), targets.check_name(target)
+    if mend:
+        account.mend(found, name, Ui(verbose))
+        return
+    if every and (experiment or name != "local"):
+        raise OrreryError(
+            "--all runs every experiment, on the local cloud", next_step="leave out --all, or what contradicts it"
+        )
+    if every:
+        command.drill_all(found, Ui(verbose), seeds=seeds, hurry=hurry, rates=wanted, order=seed, out=Path(out))
+        return
+    command.drill(
+        found,
+        Ui(verbose),
+        experiment=experiment,
+        seed=seed,
+        hurry=hurry,
+        rates=wanted,
+        out=Path(out),
+        target=name,
+        yes=yes,
+    )
+
+
+@app.command()
+def failover(
+    stack: StackArgument,
+    region: Annotated[str, typer.Argument(envvar="REGION", help="The region that is lost, or that comes back.")],
+    back: Annotated[bool, typer.Option("--back", envvar="BACK", help="The way back, once it is well.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="DRY_RUN", help="Look, and say what would be done.")
+    ] = False,
+    outputs: Annotated[str, typer.Option(help="A copy of the stack's outputs; else those that deploy kept here.")] = "",
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Give a lost region up, step by step, or take it back; the stack says how."""
+    from infra import catalog, runbook, targets
+
+    copy = Path(outputs).expanduser().resolve() if outputs else None
+    name = targets.check_name(target)
+    runbook.failover(catalog.built(stack), region, name, Ui(verbose), back=back, dry=dry_run, outputs=copy)
 
 
 @app.command()
 def destroy(
-    stack: StackArgument, target: TargetOption = "local", yes: YesOption = False, verbose: VerboseOption = False
+    stack: StackArgument,
+    target: TargetOption = "local",
+    yes: YesOption = False,
+    chosen: SettingOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Remove a stack and everything that it holds."""
-    from infra import catalog, targets
     from infra import deploy as life
+    from infra import targets
 
-    life.destroy(catalog.built(stack), targets.check_name(target), Ui(verbose), yes=yes)
+    life.destroy(_built(stack, chosen), targets.check_name(target), Ui(verbose), yes=yes)
 
 
 @app.command()
@@ -388,6 +466,7 @@ def set_faults(
     after_bytes: Annotated[int | None, typer.Option(help="When a drop resets; 0: before the answer.")] = None,
     status: Annotated[int | None, typer.Option(help="Of an error, 503 by default.")] = None,
     code: Annotated[str, typer.Option(help="Of an error, such as SlowDown.")] = "",
+    ahead_s: Annotated[int | None, typer.Option(help="Of a skew, in seconds; below 0 is behind.")] = None,
     seconds: Annotated[float | None, typer.Option("--for", help="Seconds; until they are cleared by default.")] = None,
     owner: Annotated[str, typer.Option(help="Whose they are; they replace what the owner had.")] = "cli",
     at: AtOption = "",
@@ -398,6 +477,7 @@ def set_faults(
     places = {"kind": kind, "region": region, "service": service, "operation": operation, "code": code}
     options: dict[str, Any] = {key: value for key, value in places.items() if value}
     numbers = {"share": share, "seed": seed, "bytes_per_s": bytes_per_s, "after_bytes": after_bytes, "status": status}
+    numbers["ahead_s"] = ahead_s
     options |= {key: value for key, value in numbers.items() if value is not None}
     if latency_ms:
         options["latency_ms"] = fault_client.latency_value(latency_ms)
@@ -585,11 +665,14 @@ def env(name: Annotated[str, typer.Argument(help="A lock file in requirements/, 
 def main() -> None:
     """Run the command line; turn every failure into one line, a next step and an exit code."""
     verbose = "--verbose" in sys.argv or "-v" in sys.argv or os.environ.get("VERBOSE", "") not in ("", "0")
-    for name in ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE", "SARIF", "JUNIT"):
+    names = ("VERBOSE", "YES", "ALL", "TARGET", "DATA", "BASE", "SARIF", "JUNIT", "SET", "REGION", "BACK", "DRY_RUN")
+    for name in names:
         if os.environ.get(name) == "":
             del os.environ[name]  # make passes unset variables as empty ones
     try:
         code = app(standalone_mode=False, prog_name="orrery")
+        if code == 130:  # typer makes an exit code of Ctrl-C
+            print("stopped", file=sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
     except OrreryError as error:
         print(f"error: {error.what}", file=sys.stderr)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import ledger, targets
+from infra import ledger, runbook, settings, targets
 from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
@@ -87,27 +87,36 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
     folder = STATE / "stacks" / info.slug / target_name
     with lock(folder, info.id):
         local = cloud() if target_name == "local" else None
-        target, variables = _target(target_name, info, local, ui), {}
-        with ui.step(f"building {info.id}"):
-            stack, configuration = stacks.create(info, target, folder)
-        if local:
-            variables = _stand_in_variables(stack, local)
-        terraform = Terraform(
-            folder,
-            {**target.environment, **variables},
-            ui,
-            inherit_aws=target_name == "aws",
-            # Against the emulator an apply mostly waits, up to a minute a resource; AWS would throttle so many calls.
-            parallelism=30 if local else 10,
-        )
-        try:
-            terraform.write(configuration)
-        except OSError as error:
-            raise _cannot_write(folder, error) from error
-        terraform.init()
-        if terraform.recover():
-            ui.note("an earlier run could not save its state; it is back in its place")
-        yield Session(stack, target, terraform, local, ui)
+        target = _target(target_name, info, local, ui)
+        at = _opened(info, target, folder, local, ui)
+        if target_name != "offline" and settings.choices(info):
+            remembered, kept = settings.remember(info, at.terraform.state().outputs)
+            if kept:
+                ui.note(f"as it was deployed: {settings.shown(kept)} (another choice: --set)")
+                at = _opened(remembered, target, folder, local, ui)
+        yield at
+
+
+def _opened(info: StackInfo, target: Target, folder: Path, local: Cloud | None, ui: Ui) -> Session:
+    """Build a stack, write its configuration and initialise Terraform."""
+    with ui.step(f"building {info.id}"):
+        stack, configuration = stacks.create(info, target, folder)
+    terraform = Terraform(
+        folder,
+        {**target.environment, **(_stand_in_variables(stack, local) if local else {})},
+        ui,
+        inherit_aws=target.name == "aws",
+        # Against the emulator an apply mostly waits, up to a minute a resource; AWS would throttle so many calls.
+        parallelism=30 if local else 10,
+    )
+    try:
+        terraform.write(configuration)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    terraform.init()
+    if terraform.recover():
+        ui.note("an earlier run could not save its state; it is back in its place")
+    return Session(stack, target, terraform, local, ui)
 
 
 def deploy(
@@ -148,11 +157,14 @@ def deploy(
             _confirm(plan, yes, at.target)
         else:
             _check_allowed(plan, allowed)
-        if plan.changes:
+        if plan.changes or plan.outputs:
             at.terraform.apply(plan)
         state = at.terraform.state()
+        if saved and settings.choices(info):  # it may have been planned with other settings than this command's
+            at.stack, _ = stacks.create(settings.remember(info, state.outputs)[0], at.target, at.terraform.folder)
         live = at.live_from(state)
         _install_crontab(at, live)
+        runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)
         ui.say()
         ui.say(_ledger_line(at, state))
@@ -210,8 +222,9 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         _confirm(plan, yes or at.target.disposable, at.target)
         if at.cloud:
             at.cloud.remove_crontab(info.slug)
-        if plan.changes:
+        if plan.changes or plan.outputs:
             at.terraform.apply(plan)
+        runbook.forget(at.terraform.folder)
         if at.cloud:
             for database in at.stack.stand_ins:
                 at.cloud.drop_database(_database(info, database))
@@ -239,7 +252,7 @@ def reset(ui: Ui, *, yes: bool) -> None:
     """
     states = sorted((STATE / "stacks").glob("*/local"))
     if not yes:
-        _ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
+        ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
     with ExitStack() as held:
         for folder in states:
             held.enter_context(lock(folder, folder.parent.name))
@@ -252,7 +265,8 @@ def reset(ui: Ui, *, yes: bool) -> None:
 def show_plan(plan: Plan, info: StackInfo, target_name: str, ui: Ui) -> None:
     """Print a short summary of a plan: counts, and each change that isn't a creation."""
     if not plan.changes:
-        ui.say(f"{info.id} on {target_name}: no change, everything is as it should be.")
+        nothing = "no resource changes, only outputs" if plan.outputs else "no change, everything is as it should be"
+        ui.say(f"{info.id} on {target_name}: {nothing}.")
         return
     counts = plan.counts
     parts = [f"{counts[a]} to {a}" for a in ("create", "update", "replace", "delete") if counts[a]]
@@ -278,7 +292,7 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
             f"the plan destroys or replaces data, in {counted(len(losing), 'resource')}: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    _ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
+    ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
 
 
 def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
@@ -302,7 +316,7 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         )
 
 
-def _ask(what: str) -> None:
+def ask(what: str) -> None:
     """Go on only when the user types yes; without a terminal there is nobody to ask."""
     if not sys.stdin.isatty():
         raise OrreryError(what, next_step="if that is what you want: YES=1 (or --yes)")

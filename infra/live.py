@@ -48,18 +48,32 @@ class Live:
     def __init__(self, target: Target, outputs: Mapping[str, Any], ui: Ui) -> None:
         self.target, self.outputs, self.ui = target, outputs, ui
 
-    def client(self, service: str, region: str) -> Any:
-        """Return a boto3 client for a service in a region, pointed at the target."""
+    def client(self, service: str, region: str, patience_s: float = 120) -> Any:
+        """Return a boto3 client for a service in a region, pointed at the target.
+
+        Parameters
+        ----------
+        service, region : str
+            Whose.
+        patience_s : float
+            How long to wait for an answer, three times.
+        """
         import boto3  # lazy: starting it takes longer than most commands
         from botocore.config import Config
 
-        config = Config(retries={"max_attempts": 2}, connect_timeout=5, read_timeout=120)
+        config = Config(retries={"max_attempts": 2}, connect_timeout=min(5, patience_s), read_timeout=patience_s)
         if self.target.local:
             config = config.merge(Config(s3={"addressing_style": "path"}))
         return boto3.client(service, config=config, **self.target.client_settings(region))
 
     def http(
-        self, method: str, url: str, region: str, body: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        region: str,
+        body: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience_s: float = 30,
     ) -> Response:
         """Send one request to an HTTP API of the stack, signed with the target's credentials.
 
@@ -72,7 +86,7 @@ class Live:
         public = urlsplit(url)
         there = urlsplit(self.target.region_urls[region]) if self.target.local else public
         kind = http.client.HTTPConnection if self.target.local else http.client.HTTPSConnection
-        connection = kind(there.hostname or "", there.port, timeout=30)
+        connection = kind(there.hostname or "", there.port, timeout=patience_s)
         path = (public.path or "/") + (f"?{public.query}" if public.query else "")
         try:
             connection.request(method, path, body, self._signed(method, url, region, body, headers or {}))

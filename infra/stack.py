@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from infra import cdk, modules
+from infra import catalog, cdk, modules, settings
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.package import Package, build_package
@@ -278,6 +278,11 @@ class Stack:
 
     # -- what a stack does once it is deployed -----------------------------------------------------------------
 
+    @property
+    def no_drill(self) -> tuple[str, str] | None:
+        """Why there is nothing to drill as the stack is set, and what to do next; None where there is."""
+        return None
+
     def smoke(self, live: Live) -> Iterable[Check]:
         """Yield checks that prove that the deployed stack works; each really uses it."""
         raise TypeError(f"{type(self).__name__} has no smoke check")
@@ -315,6 +320,7 @@ class Stack:
     def synthesise(self) -> dict[str, Any]:
         """Build the stack and return its Terraform configuration as plain data."""
         self.build()
+        self._remember()
         providers = []
         for index, region in enumerate(self.regions):
             alias = {} if index == 0 else {"alias": _alias(region)}
@@ -322,6 +328,11 @@ class Stack:
         configuration = self._cdk.Testing.synth(self._scope)
         backend = self.target.backend(self.info.slug, self.regions[0])
         return _assemble(json.loads(configuration), {"aws": providers, **self._other_providers}, backend)
+
+    def _remember(self) -> None:
+        """Write down what was chosen, so that later commands mean the same; nothing where all is as in stack.toml."""
+        if self.info.chosen and (chosen := settings.differing(self.info, catalog.load()[self.info.id])):
+            self.output(settings.OUTPUT, chosen, "What differs from [settings] in stack.toml.")
 
     def _check_instance_name(self, name: str) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):

@@ -1,4 +1,6 @@
-"""What differs between the targets: endpoint, backend, account, credentials. Nothing else in the repository asks.
+"""What differs between the targets: endpoint, backend, account, credentials. Nothing else asks.
+
+Drills do: where one takes place is `infra.drill.ground`.
 
 ``local``
     The local cloud. State in a file below ``.orrery``.
@@ -130,8 +132,13 @@ def local(environment: Mapping[str, str], region_urls: Mapping[str, str]) -> Tar
     )
 
 
-def aws() -> Target:
+def aws(region: str = "us-east-1") -> Target:
     """Return the real account that the present credentials belong to.
+
+    Parameters
+    ----------
+    region : str
+        Where to ask; any answers the same.
 
     Raises
     ------
@@ -147,7 +154,7 @@ def aws() -> Target:
             next_step="unset AWS_ENDPOINT_URL, or use TARGET=local",
         )
     try:
-        account = boto3.client("sts", region_name="us-east-1").get_caller_identity()["Account"]
+        account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         raise OrreryError(
             "TARGET=aws needs credentials, and AWS accepts none that are set",

@@ -98,10 +98,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """A saved plan and what it will do."""
+    """A saved plan: what it will do to resources, and whether it changes outputs."""
 
     path: Path
     changes: tuple[Change, ...]
+    outputs: bool = False
 
     @property
     def counts(self) -> Counter[str]:
@@ -115,13 +116,17 @@ class State:
 
     outputs: Mapping[str, Any]
     resources: tuple[tuple[str, str], ...]
+    secret: frozenset[str] = frozenset()
+    """The outputs that are declared sensitive."""
 
     @classmethod
     def parse(cls, text: str) -> State:
         """Read a state in Terraform's own format, version 4; an empty text is an empty state."""
         data = json.loads(text or "{}")
         resources = tuple((address, resource["type"]) for address, resource, _ in instances(data))
-        return cls({name: body["value"] for name, body in data.get("outputs", {}).items()}, resources)
+        outputs = data.get("outputs", {})
+        secret = frozenset(name for name, body in outputs.items() if body.get("sensitive"))
+        return cls({name: body["value"] for name, body in outputs.items()}, resources, secret)
 
 
 def instances(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], dict[str, Any]]]:
@@ -142,6 +147,7 @@ class _Run:
     code: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    outputs: bool = False
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
@@ -249,7 +255,7 @@ class Terraform:
             run = self._run(arguments, on_event=lambda event: progress(event, show))
         if run.code:
             raise self._failure("plan", run, "nothing was changed; mend it and run the command again")
-        return Plan(self.folder / name, tuple(run.changes))
+        return Plan(self.folder / name, tuple(run.changes), run.outputs)
 
     def apply(self, plan: Plan) -> None:
         """Apply a saved plan, exactly as it was shown.
@@ -343,7 +349,8 @@ class Terraform:
             action = ACTIONS.get(tuple(each["change"]["actions"]), "")
             if each["mode"] == "managed" and action:
                 changes.append(Change(each["address"], each["type"], action, each.get("action_reason", "")))
-        return Plan(self.folder / name, tuple(changes))
+        outputs = any(each["actions"] != ["no-op"] for each in shown.get("output_changes", {}).values())
+        return Plan(self.folder / name, tuple(changes), outputs)
 
     def schemas(self) -> dict[str, Any]:
         """Return the schemas of the folder's providers in Terraform's JSON form (some ten MB for AWS)."""
@@ -525,6 +532,8 @@ def _read(line: str, run: _Run, on_event: Callable[[dict[str, Any]], None]) -> N
         if action in ("create", "update", "delete", "replace"):
             reason = event["change"].get("reason", "")
             run.changes.append(Change(resource["addr"], resource["resource_type"], action, reason))
+    elif kind == "outputs":
+        run.outputs = any(each.get("action", "noop") != "noop" for each in event["outputs"].values())
     elif kind == "apply_complete":
         run.done.append(event["hook"]["resource"]["addr"])
     elif kind == "apply_errored":

@@ -33,14 +33,23 @@ class Run:
         Writes an event into the journal: what, and in which region.
     served : callable
         Returns the share of the last calls that were acknowledged, from 0 to 1.
+    runbook : callable
+        Gives a region up, or takes it back, as the stack's runbook says; returns what the steps said.
+    probe : callable
+        Sends a write to a region straight away; returns ``ok``, or why it was not acknowledged.
     broken : bool
         Whether the fault has begun and not ended.
+    active : bool
+        Whether something is set at this moment.
     """
 
     set: Callable[[Sequence[Fault]], None]
     note: Callable[[str, str], None]
     served: Callable[[], float]
+    runbook: Callable[[str, bool], list[str]]
+    probe: Callable[[str], str]
     broken: bool = False
+    active: bool = False
 
 
 RUN: Run | None = None
@@ -64,8 +73,9 @@ def begin(faults: Sequence[Mapping[str, Any]], lease_s: float = 120.0) -> list[s
     wanted = [fault_client.from_options(dict(each)) for each in faults]
     if RUN:
         RUN.set(wanted)
-        RUN.broken = True
-        RUN.note("fault begins" if wanted else "fault pauses", wanted[0].region if wanted else "")
+        what = ("fault changes" if RUN.active else "fault begins") if wanted else "fault pauses"
+        RUN.broken, RUN.active = True, bool(wanted)
+        RUN.note(what, wanted[0].region if wanted else "")
     else:
         _client().set(ALONE, wanted, lease_s)
     return [str(each) for each in wanted]
@@ -76,7 +86,7 @@ def end() -> bool:
     if RUN:
         RUN.set([])
         if RUN.broken:  # a rollback after the last step has nothing to end
-            RUN.broken = False
+            RUN.broken = RUN.active = False
             RUN.note("fault ends", "")
     else:
         _client().clear(ALONE)
@@ -91,6 +101,50 @@ def flap(faults: Sequence[Mapping[str, Any]], times: int, on_s: float, off_s: fl
         begin([])
         time.sleep(off_s)
     return times
+
+
+def give_up(region: str) -> list[str]:
+    """Let an operator give a region up by the stack's runbook, as ``orrery failover`` does.
+
+    Parameters
+    ----------
+    region : str
+        The one that is lost.
+
+    Returns
+    -------
+    list of str
+        What the steps said.
+    """
+    return _operate(region, back=False)
+
+
+def take_back(region: str) -> list[str]:
+    """Let an operator take a region back, as ``orrery failover --back`` does, which waits until it has all."""
+    return _operate(region, back=True)
+
+
+def try_fenced(region: str) -> str:
+    """Try to write in a region that is fenced, as a client would that asks for no name; it must be refused.
+
+    Returns
+    -------
+    str
+        Why it was; ``ok`` is a write that got through, and breaks the drill.
+    """
+    if not RUN:
+        raise RuntimeError("only a drill has clients: ./orrery drill …")
+    answer = RUN.probe(region)
+    RUN.note("fenced write accepted" if answer == "ok" else f"fenced write refused: {answer}", region)
+    return answer
+
+
+def _operate(region: str, *, back: bool) -> list[str]:
+    if not RUN:
+        raise RuntimeError("only a drill knows the stack: ./orrery drill …, or ./orrery failover")
+    said = RUN.runbook(region, back)
+    RUN.note("taken back" if back else "given up", region)
+    return said
 
 
 def served() -> float:

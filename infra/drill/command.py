@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import statistics
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra import deploy, envs
+from infra import deploy, envs, runbook
 from infra.catalog import StackInfo
+from infra.drill import account
+from infra.drill.workload import planned
 from infra.errors import OrreryError
-from infra.live import Live
 from infra.output import Ui
 from infra.paths import ROOT
+from infra.stack import Stack
+from infra.targets import Target
 
 OUT = ROOT / "drills"
-CLIENTS = {"data": 12, "api": 4}
-WRITES_PER_S = {"data": 50.0, "api": 4.0}
-"""What the local cloud carries with headroom on two cores; ``--writes`` sets the data plane's rate."""
 
 
 def drill(
@@ -31,8 +34,10 @@ def drill(
     experiment: str = "",
     seed: int = 1,
     hurry: float = 1.0,
-    writes: float = 0.0,
+    rates: Mapping[str, float] | None = None,
     out: Path = OUT,
+    target: str = "local",
+    yes: bool = False,
 ) -> Path:
     """Run one experiment of a deployed stack; return the folder of its report.
 
@@ -47,78 +52,270 @@ def drill(
     seed : int
         Decides what the clients do; the same seed does the same.
     hurry : float
-        Divides the times of the experiment and of the public name.
-    writes : float
-        Writes a second straight at the data plane; 0 takes the default.
+        Divides the times of the experiment and of the public name; 1 on AWS, where they are what they are.
+    rates : mapping, optional
+        Writes a second, by path; else what the stack wants, or less where this machine carries less.
     out : Path
         Below this folder the report gets one of its own.
+    target : str
+        local or aws.
+    yes : bool
+        Don't ask before something is broken in an account.
 
     Raises
     ------
     OrreryError
-        The stack has no drill, is not deployed, there is no such experiment, or an invariant broke.
+        The stack has no drill (as it is set), is not deployed, there is no such experiment, AWS can't do its faults,
+        nobody said yes, or an invariant broke.
     """
-    facts = settings_of(info)
+    wanted = Wanted(settings_of(info), out.resolve(), hurry, checked_rates(info, rates or {}), target)
     file = chosen(info, experiment)
-    with deploy.session(info, "local", ui) as at:
-        live = at.live()
-        folder = out.resolve() / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-        folder.mkdir(parents=True)
-        title = json.loads(file.read_text()).get("title", file.stem) if _is_json(file) else file.stem
-        rates = WRITES_PER_S | ({"data": writes} if writes else {})
-        settings = {
-            "stack": info.id,
-            "source": str(info.path / "src"),
-            "workload": facts["workload"],
-            "name": live.outputs[facts["name"]],
-            "zone": live.outputs[facts["zone"]],
-            "experiment": str(file),
-            "title": title,
-            "out": str(folder),
-            "faults": live.target.environment["AWS_ENDPOINT_URL"],
-            "seed": seed,
-            "hurry": hurry,
-            "writes_per_s": rates,
-            "clients": CLIENTS,
-            "context": context(live, at.stack.regions),
-        }
-        answer = _started(settings, folder, ui, title)
-    for name, value in answer["rows"]:
-        ui.say(f"{name:55} {value}")
-    ui.say(f"report: {os.path.relpath(folder)}/report.md")
-    if answer["broken"]:
+    if target == "aws":
+        account.check(info, file, hurry)
+    with deploy.session(info, target, ui) as at:
+        check_stack(at.stack)
+        if target == "aws":
+            account.confirm(at, planned(seed, at.stack.regions, wanted.facts["load"], wanted.rates), file, yes=yes)
+        try:
+            done = _one(at, wanted, file, seed)
+        finally:
+            if target == "aws":
+                account.tidy(at)
+    for name, value in done.rows:
+        ui.say(f"{name:58} {value}")
+    ui.say(f"report: {os.path.relpath(done.folder)}/report.md")
+    if done.broken:
         raise OrreryError(
-            f"{info.id} broke under {file.stem}, seed {seed}: {'; '.join(answer['broken'])}",
-            next_step=f"the report names what; the same again: ./orrery drill {info.id} {file.stem} --seed {seed}",
+            f"{info.id} broke under {file.stem}, seed {seed}: {'; '.join(done.broken)}",
+            next_step=f"the report names what; the same again: {done.again}",
         )
-    return folder
+    return done.folder
 
 
-def check_target(name: str) -> None:
-    """Refuse every target but the local cloud: faults are set in front of that alone.
+def drill_all(
+    info: StackInfo,
+    ui: Ui,
+    *,
+    seeds: int,
+    hurry: float,
+    rates: Mapping[str, float] | None = None,
+    order: int = 1,
+    out: Path = OUT,
+) -> Path:
+    """Run all experiments of a deployed stack with many seeds, in a shuffled order; return the table of results.
+
+    Parameters
+    ----------
+    info : StackInfo
+        Which stack.
+    ui : Ui
+        Where to print, a line for each drill as it ends.
+    seeds : int
+        Each experiment runs with the seeds from 1 to this.
+    hurry, rates, out
+        As of `drill`.
+    order : int
+        Decides the order; the same number gives the same.
 
     Raises
     ------
     OrreryError
-        It is another one.
+        The stack has no drill or is not deployed, or some of the drills broke; the others ran all the same.
     """
-    if name != "local":
+    wanted = Wanted(settings_of(info), out.resolve(), hurry, checked_rates(info, rates or {}))
+    todo = [(file, seed) for file in experiments(info) for seed in range(1, seeds + 1)]
+    random.Random(order).shuffle(todo)
+    table = wanted.out / info.id / f"all-{time.strftime('%Y%m%dT%H%M%S')}.md"
+    done: list[Done] = []
+    with deploy.session(info, "local", ui) as at:
+        check_stack(at.stack)
+        for number, (file, seed) in enumerate(todo, 1):
+            try:
+                one = _one(at, wanted, file, seed)
+            except OrreryError as error:  # one drill that could not be run says nothing about the others
+                one = Done(file.stem, seed, wanted.again(info, file, seed), broken=(error.what,))
+            done.append(one)
+            said = f"broke: {'; '.join(one.broken)}; again: {one.again}" if one.broken else one.line
+            ui.say(f"[{number}/{len(todo)}] {file.stem}, seed {seed}: {said}")
+            table.write_text(report_all(info, done, len(todo), hurry))
+    ui.say(f"table: {os.path.relpath(table)}")
+    broken = [each for each in done if each.broken]
+    if broken:
         raise OrreryError(
-            f"drills run on the local cloud only, not on {name}",
-            next_step="for AWS there is the Fault Injection Service; docs/drills.md says what a local drill can't tell",
+            f"{len(broken)} of {len(done)} drills broke: "
+            + ", ".join(f"{each.experiment} seed {each.seed}" for each in broken[:5]),
+            next_step=f"the first again: {broken[0].again}",
         )
+    return table
 
 
-def settings_of(info: StackInfo) -> Mapping[str, str]:
-    """Return what a stack's ``[drill]`` says: its workload, and the outputs with the public name and its zone."""
+@dataclass(frozen=True)
+class Wanted:
+    """What all drills of one command have in common; see `drill`."""
+
+    facts: Mapping[str, Any]
+    out: Path
+    hurry: float
+    rates: Mapping[str, float]
+    target: str = "local"
+
+    def again(self, info: StackInfo, file: Path, seed: int) -> str:
+        """Return the command that does the same."""
+        hurry = f" --hurry {self.hurry:g}" if self.hurry != 1 else ""
+        rates = f" --rates {','.join(f'{path}={rate:g}' for path, rate in self.rates.items())}" if self.rates else ""
+        target = f" --target {self.target}" if self.target != "local" else ""
+        return f"./orrery drill {info.id} {file.stem} --seed {seed}{hurry}{rates}{target}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one drill."""
+
+    experiment: str
+    seed: int
+    again: str
+    folder: Path = OUT
+    rows: Sequence[tuple[str, str]] = ()
+    broken: Sequence[str] = ()
+    line: str = ""
+    measures: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _one(at: deploy.Session, wanted: Wanted, file: Path, seed: int) -> Done:
+    """Run one experiment with one seed."""
+    info, live = at.stack.info, at.live()
+    check_stack(at.stack)
+    folder = wanted.out / info.id / f"{file.stem}-{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
+    folder.mkdir(parents=True)
+    title = json.loads(file.read_text()).get("title", file.stem) if _is_json(file) else file.stem
+    settings = {
+        "stack": info.id,
+        "source": str(info.path / "src"),
+        "workload": wanted.facts["workload"],
+        "name": live.outputs[wanted.facts["name"]],
+        "zone": live.outputs[wanted.facts["zone"]],
+        "experiment": str(file),
+        "title": title,
+        "out": str(folder),
+        "seed": seed,
+        "hurry": wanted.hurry,
+        "load": wanted.facts["load"],
+        "rates": wanted.rates,
+        "runbook": runbook.module_of(info),
+        "prefix": at.stack.physical(""),
+        "outputs": dict(live.outputs),
+        "regions": list(at.stack.regions),
+        "target": told(live.target) if live.target.local else account.told(at),
+    }
+    answer = _started(settings, folder, at.ui, title)
+    # The rates were measured; the same again needs the same.
+    same = replace(wanted, rates=answer["rates"])
+    return Done(
+        file.stem,
+        seed,
+        same.again(info, file, seed),
+        folder,
+        [(name, value) for name, value in answer["rows"]],
+        answer["broken"],
+        answer["line"],
+        json.loads((folder / "measures.json").read_text()),
+    )
+
+
+def report_all(info: StackInfo, done: Sequence[Done], count: int, hurry: float) -> str:
+    """Return the table of many drills as Markdown: by experiment, the middle and the worst of all seeds."""
+    lines = [
+        f"# {info.id}: {len(done)} of {count} drills",
+        "",
+        f"All times divided by {hurry:g}; in seconds: the median, and the worst."
+        if hurry != 1
+        else "In seconds: the median, and the worst.",
+        "",
+        "| experiment | seeds | broke | detection | RTO | RPO | lost | written twice | back in time |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in sorted({each.experiment for each in done}):
+        own = [each for each in done if each.experiment == name]
+        times = [_middle(own, each) for each in ("detection_s", "rto_s", "rpo_s")]
+        keys = [
+            str(sum(len(one.measures.get(each, ())) for one in own)) for each in ("lost", "doubled", "back_in_time")
+        ]
+        broke = sum(bool(each.broken) for each in own)
+        lines.append(f"| {name} | {len(own)} | {broke} | {' | '.join([*times, *keys])} |")
+    broken = [each for each in done if each.broken]
+    if broken:
+        lines += ["", "## What broke", ""]
+        lines += [f"- {each.experiment}, seed {each.seed}: {'; '.join(each.broken)}. `{each.again}`" for each in broken]
+    return "\n".join(lines) + "\n"
+
+
+def _middle(done: Sequence[Done], name: str) -> str:
+    values = sorted(float(each.measures[name]) for each in done if each.measures.get(name) is not None)
+    return f"{statistics.median(values):.1f}, {values[-1]:.1f}" if values else "never"
+
+
+def rates_from(text: str) -> dict[str, float]:
+    """Return the rates of a command line: ``data=50,api=3``.
+
+    Raises
+    ------
+    OrreryError
+        It is not of that form.
+    """
+    try:
+        pairs = [each.split("=") for each in text.split(",") if each]
+        return {path.strip(): float(rate) for path, rate in pairs}
+    except ValueError as error:
+        raise OrreryError(f"--rates: {text!r} is no list of rates", next_step="such as data=50,api=3") from error
+
+
+def checked_rates(info: StackInfo, rates: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the rates that were asked for; those that were not are what the stack wants.
+
+    Raises
+    ------
+    OrreryError
+        There is no such path, or no write a second.
+    """
+    load = settings_of(info)["load"]
+    if not rates:
+        return {}
+    unknown = [path for path in rates if path not in load]
+    if unknown or any(rate <= 0 for rate in rates.values()):
+        what = f"no path {unknown[0]!r}" if unknown else "no rate of 0"
+        raise OrreryError(f"the drill of {info.id} has {what}", next_step=f"its paths are: {', '.join(load)}")
+    return {path: float(each["writes_per_s"]) for path, each in load.items()} | dict(rates)
+
+
+def check_stack(stack: Stack) -> None:
+    """Refuse a stack that has nothing to drill as it is set.
+
+    Raises
+    ------
+    OrreryError
+        The stack says why, and what to do next.
+    """
+    if stack.no_drill:
+        reason, next_step = stack.no_drill
+        raise OrreryError(f"{stack.info.id} has nothing to drill: {reason}", next_step=next_step)
+
+
+def settings_of(info: StackInfo) -> Mapping[str, Any]:
+    """Return what a stack's ``[drill]`` says: workload, load, and the outputs with the public name and its zone."""
     found = info.settings.get("drill")
     if not found:
         raise OrreryError(f"{info.id} has no drill", next_step="stacks with one have a [drill] table in stack.toml")
-    missing = {"workload", "name", "zone"} - found.keys()
+    missing = {"workload", "name", "zone", "load"} - found.keys()
     if missing:
         raise OrreryError(
             f"{info.id}: [drill] in stack.toml lacks {', '.join(sorted(missing))}", next_step="see docs/drills.md"
         )
+    for path, each in found["load"].items():
+        if not each.get("what") or not all(each.get(key, 0) > 0 for key in ("clients", "writes_per_s")):
+            raise OrreryError(
+                f"{info.id}: [drill.load.{path}] in stack.toml needs clients, writes_per_s and what",
+                next_step="see docs/drills.md",
+            )
     return dict(found)
 
 
@@ -137,17 +334,11 @@ def chosen(info: StackInfo, name: str) -> Path:
     return found[name] if name else next(iter(found.values()))
 
 
-def context(live: Live, regions: Any) -> dict[str, Any]:
-    """Return what a workload may know of the deployed stack."""
-    environment = live.target.environment
-    return {
-        "outputs": dict(live.outputs),
-        "regions": list(regions),
-        "urls": dict(live.target.region_urls),
-        "door": environment["AWS_ENDPOINT_URL"],
-        "access_key": environment["AWS_ACCESS_KEY_ID"],
-        "secret_key": environment["AWS_SECRET_ACCESS_KEY"],
-    }
+def told(target: Target) -> dict[str, Any]:
+    """Return what the drill's own process has to know of the local cloud."""
+    keys = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environment = {key: target.environment[key] for key in keys}
+    return {"name": target.name, "environment": environment, "urls": dict(target.region_urls)}
 
 
 def _is_json(file: Path) -> bool:

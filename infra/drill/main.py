@@ -14,43 +14,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from infra import targets
 from infra.drill import actions, report
+from infra.drill.alarms import Alarms
+from infra.drill.experiment import checked_faults, extension, hasten
+from infra.drill.ground import Context, Ground, LocalGround
 from infra.drill.journal import Journal
 from infra.drill.measure import Content, Measures, Window, measure
-from infra.drill.resolver import Resolver, deployed
-from infra.drill.workload import Fleet, Found, Plan, Workload
+from infra.drill.workload import HEADROOM, Failed, Fleet, Found, Late, Workload, affordable, carried, planned
 from infra.errors import OrreryError
 
 RECENT_S = 5.0
 """Over how long the hypothesis looks at the clients' success; a drill in a hurry has a second at least."""
-SETTLE_S = 60.0
-"""How long the regions may take to hold the same, after the fault."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a workload knows of the deployed stack.
-
-    Parameters
-    ----------
-    outputs : mapping
-        The stack's outputs.
-    regions : sequence of str
-        Its regions.
-    urls : mapping
-        The address of each region, as clients reach it.
-    door : str
-        The operator's address, which no fault closes.
-    access_key, secret_key : str
-        The local cloud's well-known key; both are ``test``.
-    """
-
-    outputs: Mapping[str, Any]
-    regions: Sequence[str]
-    urls: Mapping[str, str]
-    door: str
-    access_key: str
-    secret_key: str
+LATE_WRITES = 20
+"""How many old writes of each path are sent again when all is over."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +42,15 @@ class Settings:
     experiment: str
     title: str
     out: str
-    faults: str
     seed: int
     hurry: float
-    writes_per_s: Mapping[str, float]
-    clients: Mapping[str, int]
-    context: Mapping[str, Any]
+    load: Mapping[str, Mapping[str, Any]]
+    rates: Mapping[str, float]
+    runbook: str
+    prefix: str
+    outputs: Mapping[str, Any]
+    regions: Sequence[str]
+    target: Mapping[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,11 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     settings = Settings(**json.loads(Path(arguments[0]).read_text()))
     logging.getLogger("chaostoolkit").setLevel(logging.WARNING)
     try:
-        found = Drill(settings).run()
+        drill = Drill(settings, ground(settings))
+        found = drill.run()
     except OrreryError as error:
         print(json.dumps({"error": error.what, "next_step": error.next_step}))
         return 2
-    print(json.dumps({"broken": found.broken, "rows": report.rows(found)}))
+    said = {"broken": found.broken, "rows": report.rows(found), "line": report.line(found)}
+    print(json.dumps({**said, "rates": drill.plan.writes_per_s}))
     return 1 if found.broken else 0
 
 
@@ -93,24 +75,35 @@ class Drill:
     ----------
     settings : Settings
         What to do.
+    place : Ground
+        Where to do it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, place: Ground) -> None:
         self.settings, self.out = settings, Path(settings.out)
-        self.context = Context(**settings.context)
+        self.ground, self.context = place, place.context
         sys.path.insert(0, settings.source)
         module, _, name = settings.workload.partition(":")
         self.workload: Workload = getattr(importlib.import_module(module), name)(self.context)
         self.journal = Journal(self.out / "journal.jsonl")
-        records = deployed(
-            self._client("route53", self.context.regions[0], self.context.door), settings.zone, settings.name
+        regions = self.context.regions
+        self.alarms = Alarms(
+            lambda region: self.context.client("cloudwatch", region, operator=True),
+            regions,
+            settings.prefix,
+            self._note,
         )
-        self.resolver = Resolver(records, self.workload.healthy, self._heard, settings.hurry)
-        plan = Plan(settings.seed, self.context.regions, settings.writes_per_s, settings.clients)
-        self.fleet = Fleet(plan, self.workload, self.resolver, self.journal)
+        self.resolver = place.resolver(
+            settings.zone, settings.name, self.workload.healthy, self._heard, self.alarms.report
+        )
+        self.plan = planned(settings.seed, regions, settings.load, settings.rates)
+        self.fleet = Fleet(self.plan, self.workload, self.resolver, self.journal)
+        self.carries: Mapping[str, float] = {}
         self.recent_s = max(1.0, RECENT_S / settings.hurry)
         self.survivor: Mapping[str, Found] | None = None
         self.struck = ""
+        self.given_up: set[str] = set()
+        self.expected: Sequence[str] = ()
 
     def run(self) -> Measures:
         """Let clients work, run the experiment, wait until the regions agree, and write what was found.
@@ -120,30 +113,30 @@ class Drill:
         OrreryError
             The experiment is none, or its hypothesis did not hold before anything was broken.
         """
-        from infra.local.fault_client import FaultClient
-        from infra.local.replication_client import ReplicationClient
-
         experiment = self._experiment()
-        keys = self.fleet.keys
-        faults, replication = FaultClient(self.settings.faults), ReplicationClient(self.context.door)
+        keys = [*self.plan.every_key, *map(self.plan.trial_key, self.plan.people()), self._fenced_key]
+        self._must_be_well()
+        self.workload.remove(keys)  # those of a drill that was killed
+        self._choose_rates()
         try:
-            with replication.held(self._paces()), faults.held([], f"drill-{self.settings.stack}") as held:
-                actions.RUN = actions.Run(held.set, self._note, self._served)
+            with self.ground.held(f"drill-{self.settings.stack}") as held:
+                actions.RUN = actions.Run(held.set, self._note, self._served, self._runbook, self._probe)
+                self.alarms.start()
                 self.resolver.start()
                 self.fleet.start()
                 self._watch(experiment)
                 journal = self._perform(experiment)
                 self.fleet.stop()
                 held.set([])
-            final = self._settled(keys)
-            found = self._judged(
-                measure(self.journal.calls, self.journal.events, self._window(), self.survivor, final), journal
-            )
+                found = self._found(self._settled())
+                found = self._judged(found, journal)
             self._write(experiment, journal, found)
             return found
         finally:
             self.fleet.stop()
             self.resolver.stop()
+            self.alarms.stop()
+            self._open_fences()
             self.workload.remove(keys)
             self.journal.close()
 
@@ -165,6 +158,7 @@ class Drill:
             ) from error
         faults = checked_faults(found, file)
         hasten(found, self.settings.hurry)
+        self.expected = extension(found).get("alarms", [])
         self.struck = next((str(each["region"]) for each in faults if each.get("region")), "")
         if self.struck not in self.context.regions:
             raise OrreryError(
@@ -172,21 +166,11 @@ class Drill:
             )
         return found
 
-    def _paces(self) -> dict[str, Any]:
-        """Return how long writes travel: what AWS says of itself, with the drill's seed and in its hurry."""
-        from infra.local.replication import PACES
-
-        hurry, seed = self.settings.hurry, self.settings.seed
-        return {
-            service: replace(pace, median_ms=pace.median_ms / hurry, p95_ms=pace.p95_ms / hurry, seed=seed)
-            for service, pace in PACES["public"].items()
-        }
-
     def _perform(self, experiment: dict[str, Any]) -> dict[str, Any]:
         """Run the experiment to its end; its rollbacks run whatever happens."""
         from chaoslib.experiment import run_experiment
 
-        _wait(max(RECENT_S, self.recent_s))  # the hypothesis looks at what clients saw
+        _wait(self.recent_s + 0.5)  # the hypothesis looks at what clients saw
         settings = {"runtime": {"rollbacks": {"strategy": "always"}}}
         journal: dict[str, Any] = run_experiment(experiment, settings)
         if journal["status"] == "failed" and not journal.get("run"):
@@ -198,8 +182,7 @@ class Drill:
 
     def _watch(self, experiment: Mapping[str, Any]) -> None:
         """End the experiment where it does more than it was meant to: nobody anywhere is served for so long."""
-        extensions = {each["name"]: each for each in experiment.get("extensions", [])}
-        limit = float(extensions.get("orrery", {}).get("abort_when_unserved_s", 120)) / self.settings.hurry
+        limit = float(extension(experiment).get("abort_when_unserved_s", 120)) / self.settings.hurry
 
         def look() -> None:
             while not self.fleet.stopped:
@@ -217,7 +200,7 @@ class Drill:
         self.journal.event(what, region)
         if what == "unhealthy" and region == self.struck and self.survivor is None:
             others = [each for each in self.context.regions if each != region]
-            self.survivor = self.workload.content(others[0], self.fleet.keys)
+            self.survivor = self.workload.content(others[0], self.plan.every_key)
 
     def _note(self, what: str, region: str) -> None:
         self.journal.event(what, region)
@@ -232,40 +215,165 @@ class Drill:
         end = min((each.at for each in events if each.what == "fault ends" and each.at > begin), default=time.time())
         return Window(begin, end, self.struck)
 
-    def _settled(self, keys: Sequence[str]) -> Content:
-        """Wait until all regions hold the same, and return what they hold; after `SETTLE_S` as it is."""
-        deadline = time.monotonic() + SETTLE_S
+    def _must_be_well(self) -> None:
+        """Raise where a region is not healthy before anything is broken."""
+        ill = [region for region in self.resolver.records if not self.workload.healthy(region, 10.0)]
+        if ill:
+            raise OrreryError(
+                f"{ill[0]} is not healthy before anything is broken",
+                next_step=f"where it is fenced: ./orrery failover {self.settings.stack} {ill[0]} --back; "
+                f"else: make deploy STACK={self.settings.stack}",
+            )
+
+    def _choose_rates(self) -> None:
+        """Set how many writes the clients make: as the stack wants, unless this machine carries less with headroom.
+
+        Raises
+        ------
+        OrreryError
+            A path acknowledges nothing, before anything is broken.
+        """
+        if self.settings.rates:
+            return
+        self.carries = carried(self.plan, self.workload, most=self.ground.trial_most)
+        dead = [path for path, rate in self.carries.items() if not rate]
+        if dead:
+            raise OrreryError(
+                f"{self.settings.title}: no write is acknowledged before anything is broken: {', '.join(dead)}",
+                next_step=f"is the stack well? make deploy STACK={self.settings.stack}",
+            )
+        self.plan = replace(self.plan, writes_per_s=affordable(self.plan.writes_per_s, self.carries))
+        self.fleet = Fleet(self.plan, self.workload, self.resolver, self.journal)
+
+    @property
+    def _fenced_key(self) -> str:
+        return f"drill-{self.settings.seed}-fenced-00"
+
+    def _probe(self, region: str) -> str:
+        """Write to a region straight away, whatever the name says; return why it was not acknowledged, or ``ok``."""
+        try:
+            self.workload.write(self.workload.guarded, region, self._fenced_key, 1)
+        except Failed as failure:
+            return str(failure)
+        return "ok"
+
+    def _runbook(self, region: str, back: bool) -> list[str]:
+        """Be the operator: follow the stack's runbook, from outside, as ``orrery failover`` does."""
+        from infra import runbook
+
+        book, said = runbook.load(self.settings.source, self.settings.runbook), list[str]()
+        steps = (book.failback if back else book.failover)(self.context.live(), self.context.regions, region)
+        if not back:
+            self.given_up.add(region)  # already now: it may be fenced half-way
+        runbook.perform(steps, said.append)
+        if back:
+            self.given_up.discard(region)
+        return said
+
+    def _open_fences(self) -> None:
+        """Take back what was given up and not taken back, so that a drill that broke leaves the stack as it was."""
+        for region in sorted(self.given_up):
+            try:
+                self._runbook(region, True)
+            except OrreryError as error:
+                self.journal.event(f"not taken back: {error.what}", region)
+
+    def _found(self, final: Content) -> Measures:
+        """Measure; then send old writes again, and see that nothing changes."""
+        led_to = {home: self.resolver.usual(home) for home in self.context.regions}
+        found = measure(
+            self.journal.calls, self.journal.events, self._window(), self.survivor, final, self.plan.shared, led_to
+        )
+        late, refused = self._send_late(final)
+        after = self._settled()
+        changed = {
+            key
+            for region in final
+            for key, held in final[region].items()
+            if key not in after[region] or (after[region][key].seq, after[region][key].mixed) != (held.seq, held.mixed)
+        }
+        if changed:
+            self.journal.event("late writes changed keys", ", ".join(sorted(changed)[:5]))
+        return replace(
+            found,
+            late=late,
+            late_refused=refused,
+            differing=tuple(sorted({*found.differing, *changed})),
+        )
+
+    def _send_late(self, final: Content) -> tuple[int, int]:
+        """Send writes that their clients have replaced, in the struck region; return how many, how many it refused."""
+        sent = refused = 0
+        for path in self.plan.clients:
+            if path in self.plan.shared:
+                continue
+            keys = [key for each in self.plan.people() if each.path == path for key in self.plan.keys_of(each)]
+            old = [key for key in keys if key in final[self.struck] and final[self.struck][key].seq > 1]
+            for key in old[:LATE_WRITES]:
+                sent += 1
+                try:
+                    self.workload.write(path, self.struck, key, final[self.struck][key].seq - 1)
+                except Late:
+                    refused += 1
+                except Failed:
+                    continue
+        return sent, refused
+
+    def _settled(self) -> Content:
+        """Wait until all regions hold the same, and return what they hold; after a while as it is."""
+        keys = self.plan.every_key
+        deadline = time.monotonic() + self.ground.settle_s
         while True:
             content = {region: self.workload.content(region, keys) for region in self.context.regions}
             held = list(content.values())
             if all(each == held[0] for each in held) or time.monotonic() > deadline:
                 self.journal.event("settled" if all(each == held[0] for each in held) else "never settled")
                 return content
-            _wait(0.25)
+            _wait(self.ground.look_s)
 
     def _judged(self, found: Measures, journal: Mapping[str, Any]) -> Measures:
-        """Say which invariants broke."""
+        """Say which invariants broke. Alarms count by the minute, so a drill in a hurry does not look at them."""
+        real = self.settings.hurry == 1
+        # Who interrupts a drill does not want to wait for what an alarm says by the minute.
+        patience = 0.0 if journal["status"] in ("interrupted", "aborted") else 1.0
+        if real:
+            self.alarms.heard(self.expected, self.ground.fire_s * patience)
+        quiet = self.alarms.quiet(self.ground.clear_s * patience) if real else True
+        silent = [each for each in self.expected if not any(name.endswith(each) for name in self.alarms.fired)]
+        through = [each for each in self.journal.events if each.what == "fenced write accepted"]
         checks = {
+            f"{len(through)} writes got through a fence": bool(through),
+            f"an alarm did not fire: {', '.join(silent)}": real and bool(silent),
+            f"alarms still fire: {', '.join(sorted(self.alarms.firing & self.alarms.fired))}": not quiet,
             f"{len(found.lost)} keys have lost acknowledged writes": found.lost,
             f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
             f"{len(found.differing)} keys differ between the regions": found.differing,
             f"the experiment ended as {journal['status']}": journal["status"] != "completed",
+            **{f"{step} failed: {why}": True for step, why in failed_steps(journal)},
         }
-        return replace(found, broken=tuple(text for text, broke in checks.items() if broke))
+        broken = tuple(text for text, broke in checks.items() if broke)
+        return replace(found, alarms=tuple(sorted(self.alarms.fired)), broken=broken)
 
     def _write(self, experiment: Mapping[str, Any], journal: Mapping[str, Any], found: Measures) -> None:
         window, title = self._window(), str(experiment["title"])
         begin = min((each.at for each in self.journal.calls), default=window.begin)
         facts = [
-            f"Stack {self.settings.stack} on the local cloud, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
-            f"Fault for {window.end - window.begin:.0f} s in {window.region}: {experiment['description']}",
+            f"Stack {self.settings.stack} {self.ground.where}, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
+            f"Fault for {window.end - window.begin:.0f} s in {window.region}: "
+            + self.ground.fault(experiment["description"]),
             *[
-                f"{count} clients, {self.settings.writes_per_s[path]:g} writes/s: {PATHS[path]}."
-                for path, count in self.settings.clients.items()
+                f"{each['clients']} clients, {self.plan.writes_per_s[path]:g} writes/s: {each['what']}."
+                + (f" This machine carried {self.carries[path]:.0f}/s of these alone." if self.carries else "")
+                for path, each in self.settings.load.items()
             ],
+            *(
+                [f"The rates are those of the stack, or less, so that {HEADROOM:.0%} of what is carried stays free."]
+                if self.carries
+                else []
+            ),
             "The name as deployed: "
             + ", ".join(
-                f"{r.region} asked every {r.interval_s:g} s, {r.threshold} in a row"
+                f"{r.role.lower()} {r.region} asked every {r.interval_s:g} s, {r.threshold} in a row".lstrip()
                 for r in self.resolver.records.values()
             )
             + f", remembered for {next(iter(self.resolver.records.values())).ttl_s:g} s."
@@ -274,7 +382,7 @@ class Drill:
                 if self.settings.hurry == 1
                 else f" All of these times, and the fault's, divided by {self.settings.hurry:g}."
             ),
-            "Writes travel as long as AWS says of itself (docs/replication.md); latency is the local cloud's.",
+            *self.ground.facts(),
         ]
         text = report.markdown(title, facts, found, self.journal.events, begin)
         (self.out / "report.md").write_text(text)
@@ -282,51 +390,28 @@ class Drill:
         (self.out / "measures.json").write_text(json.dumps(asdict(found), indent=1))
         (self.out / "chaos-journal.json").write_text(json.dumps(journal, indent=1, default=str))
 
-    def _client(self, service: str, region: str, url: str) -> Any:
-        import boto3
 
-        keys = {"aws_access_key_id": self.context.access_key, "aws_secret_access_key": self.context.secret_key}
-        return boto3.client(service, region_name=region, endpoint_url=url, **keys)
+def ground(settings: Settings) -> Ground:
+    """Return where a drill takes place."""
+    told = settings.target
+    if told["name"] == "aws":
+        from infra.drill.aws import AwsGround, Parts
 
-
-def hasten(experiment: Mapping[str, Any], hurry: float) -> None:
-    """Divide the times of an experiment, in place: its pauses, and how long a flapping fault is on and off."""
-    for activity in experiment["method"]:
-        for times in (activity.get("pauses", {}), activity["provider"].get("arguments", {})):
-            for name, value in times.items():
-                if times is activity.get("pauses") or name in ("on_s", "off_s"):
-                    times[name] = value / hurry
-
-
-def checked_faults(experiment: Mapping[str, Any], file: Path) -> list[Mapping[str, Any]]:
-    """Return the faults of an experiment, in its order.
-
-    Raises
-    ------
-    OrreryError
-        One is none: with file and line.
-    """
-    from infra.local import fault_client
-
-    lines = [number for number, line in enumerate(file.read_text().splitlines(), 1) if '"kind"' in line]
-    found: list[Mapping[str, Any]] = []
-    for activity in experiment["method"]:
-        for fault in activity["provider"].get("arguments", {}).get("faults", []):
-            try:
-                fault_client.from_options(dict(fault))
-            except OrreryError as error:
-                at = f":{lines[len(found)]}" if len(found) < len(lines) else ""
-                raise OrreryError(
-                    f"{file.name}{at}: {error.what}", next_step="mend it; docs/faults.md has the kinds"
-                ) from error
-            found.append(fault)
-    return found
+        target = targets.Target("aws", told["account"])
+        experiment = json.loads(Path(settings.experiment).read_text())
+        place = Context(target, settings.outputs, settings.regions)
+        return AwsGround(place, Parts(**told["parts"]), Path(told["faults"]), experiment)
+    target = targets.local(told["environment"], told["urls"])
+    return LocalGround(Context(target, settings.outputs, settings.regions), settings.seed, settings.hurry)
 
 
-PATHS = {
-    "api": "through the public API and its function",
-    "data": "straight at the table of the region that the name gives",
-}
+def failed_steps(journal: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the steps of an experiment that failed, and why: the Chaos Toolkit goes on after them."""
+    return [
+        (step["activity"]["name"], str(step.get("exception", ["no reason"])[-1]).strip().rpartition("OrreryError: ")[2])
+        for step in [*journal.get("run", []), *journal.get("rollbacks", [])]
+        if step["status"] != "succeeded"
+    ]
 
 
 def _wait(seconds: float) -> None:

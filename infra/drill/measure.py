@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from infra.drill.journal import Call, Event
@@ -53,6 +53,15 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """What was out of reach of one path: how many keys, and the age of the oldest write, in seconds."""
+
+    path: str
+    keys: int
+    age_s: float
+
+
+@dataclass(frozen=True)
 class Measures:
     """What one drill found.
 
@@ -61,7 +70,8 @@ class Measures:
     detection_s : float or None
         From the fault to the verdict *unhealthy*; None where the check never failed.
     failover_s : float or None
-        From the fault to the first good write, through the public name, of a client whose nearest region is struck.
+        From the fault to the first good write, through the public name, of a client whom the name led to the struck
+        region before.
     rto_s : float or None
         From the fault to the first of those that no failed call of such a client follows while the fault lasts; None
         where they were not served again before it ended. 0 where none of their calls failed.
@@ -69,6 +79,8 @@ class Measures:
         Acknowledged writes that the survivor lacked when clients were led to it.
     rpo_s : float
         The age of the oldest of them at the fault's beginning.
+    reach : tuple of Reach
+        The same, by path.
     lost : tuple of Missing
         Acknowledged writes that a region lacks when all is over.
     doubled : tuple of str
@@ -79,10 +91,19 @@ class Measures:
         Keys that the regions hold different versions of.
     back_in_time : tuple of str
         Keys of reads that showed less than the same client had written or seen before.
+    overruled : tuple of str
+        Keys that several clients write, of which another write is there than the last acknowledged one: regions that
+        don't see each other take both, and one is shown.
     latencies : tuple of Latencies
         Before, during and after the fault.
     writes, acknowledged, reads : int
         What the clients did.
+    late, late_refused : int
+        Old writes that were sent again after the fault, and how many were refused.
+    alarms : tuple of str
+        The alarms that fired.
+    broken : tuple of str
+        The invariants that did not hold, in words.
     """
 
     detection_s: float | None
@@ -90,20 +111,31 @@ class Measures:
     rto_s: float | None
     out_of_reach: tuple[Missing, ...]
     rpo_s: float
+    reach: tuple[Reach, ...]
     lost: tuple[Missing, ...]
     doubled: tuple[str, ...]
     mixed: tuple[str, ...]
     differing: tuple[str, ...]
     back_in_time: tuple[str, ...]
+    overruled: tuple[str, ...]
     latencies: tuple[Latencies, ...]
     writes: int
     acknowledged: int
     reads: int
+    late: int = 0
+    late_refused: int = 0
+    alarms: tuple[str, ...] = ()
     broken: tuple[str, ...] = field(default=())
 
 
 def measure(
-    calls: Sequence[Call], events: Sequence[Event], window: Window, survivor: Mapping[str, Found] | None, final: Content
+    calls: Sequence[Call],
+    events: Sequence[Event],
+    window: Window,
+    survivor: Mapping[str, Found] | None,
+    final: Content,
+    shared: Collection[str] = (),
+    led_to: Mapping[str, str] | None = None,
 ) -> Measures:
     """Return what a drill found.
 
@@ -117,22 +149,31 @@ def measure(
         What the other region held when clients were led to it; None where they never were.
     final : mapping
         What each region holds when all is over.
+    shared : collection of str
+        The paths whose keys have several writers: nobody can say which write is the newest, so what is there must be
+        one of them, the same everywhere.
+    led_to : mapping, optional
+        By a client's home: the region to which the name leads it while all is well; the home itself unless given.
     """
     writes = [each for each in calls if each.action == "write"]
-    affected = [each for each in calls if each.home == window.region]
+    own = [each for each in writes if each.path not in shared]
+    common = [each for each in writes if each.path in shared]
+    affected = [each for each in calls if (led_to or {}).get(each.home, each.home) == window.region]
     led = _first(events, "unhealthy", window)
-    missing = _missing(writes, survivor or {}, "", before=window.begin) if survivor is not None else ()
+    missing = _missing(own, survivor or {}, "", before=window.begin) if survivor is not None else ()
     return Measures(
         detection_s=None if led is None else led - window.begin,
         failover_s=_failover(affected, window),
         rto_s=_rto(affected, window),
         out_of_reach=missing,
         rpo_s=max((each.age_s for each in missing), default=0.0),
-        lost=tuple(each for region in sorted(final) for each in _missing(writes, final[region], region)),
-        doubled=_doubled(writes, final),
-        mixed=tuple(sorted({key for held in final.values() for key, each in held.items() if each.mixed})),
+        reach=_reach(missing, own),
+        lost=tuple(each for region in sorted(final) for each in _missing(own, final[region], region)),
+        doubled=_doubled(own, final),
+        mixed=_mixed(final, common),
         differing=_differing(final),
-        back_in_time=_back_in_time(calls),
+        back_in_time=_back_in_time([each for each in calls if each.path not in shared]),
+        overruled=_overruled(common, final),
         latencies=tuple(_latencies(calls, window)),
         writes=len(writes),
         acknowledged=sum(each.ok for each in writes),
@@ -183,6 +224,35 @@ def _missing(
             age = before - min(each.end for each in lacking) if before < math.inf else 0.0
             found.append(Missing(key, max(each.seq for each in lacking), has, region, age))
     return tuple(found)
+
+
+def _reach(missing: Sequence[Missing], writes: Iterable[Call]) -> tuple[Reach, ...]:
+    path_of = {each.key: each.path for each in writes}
+    ages: dict[str, list[float]] = defaultdict(list)
+    for each in missing:
+        ages[path_of[each.key]].append(each.age_s)
+    return tuple(Reach(path, len(found), max(found)) for path, found in sorted(ages.items()))
+
+
+def _mixed(final: Content, common: Iterable[Call]) -> tuple[str, ...]:
+    """Return keys made of two writes, and keys of several writers that hold what none of them wrote."""
+    written: dict[str, set[int]] = defaultdict(set)
+    for each in common:
+        written[each.key].add(each.seq)
+    found = {
+        key
+        for held in final.values()
+        for key, each in held.items()
+        if each.mixed or (key in written and each.seq not in written[key])
+    }
+    return tuple(sorted(found))
+
+
+def _overruled(common: Iterable[Call], final: Content) -> tuple[str, ...]:
+    last = {each.key: each.seq for each in sorted(common, key=lambda one: one.end) if each.ok}
+    return tuple(
+        sorted({key for held in final.values() for key, seq in last.items() if key not in held or held[key].seq != seq})
+    )
 
 
 def _doubled(writes: Iterable[Call], final: Content) -> tuple[str, ...]:

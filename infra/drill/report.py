@@ -43,6 +43,7 @@ def markdown(title: str, facts: Sequence[str], found: Measures, events: Sequence
         ("Mixed", list(found.mixed)),
         ("Different in the regions", list(found.differing)),
         ("Read back in time", list(found.back_in_time)),
+        ("Overruled by another writer", list(found.overruled)),
     ):
         lines += _named(name, keys)
     return "\n".join(lines) + "\n"
@@ -60,6 +61,7 @@ def rows(found: Measures) -> list[tuple[str, str]]:
         ("failover: first good write of an affected client", _seconds(found.failover_s, "none before the fault ended")),
         ("RTO: served again for good", _seconds(found.rto_s, "not before the fault ended")),
         ("RPO: age of the oldest write out of reach", f"{found.rpo_s:.1f} s, {len(found.out_of_reach)} keys"),
+        *[(f"  of {each.path}", f"{each.age_s:.1f} s, {each.keys} keys") for each in found.reach],
         ("writes acknowledged", f"{found.acknowledged:,} of {found.writes:,}"),
         ("reads answered", f"{found.reads:,}"),
         ("keys with lost writes, after failback", str(len(found.lost))),
@@ -67,7 +69,23 @@ def rows(found: Measures) -> list[tuple[str, str]]:
         ("keys mixed of two writes", str(len(found.mixed))),
         ("keys that differ between the regions", str(len(found.differing))),
         ("keys that a reader saw go back in time", str(len(found.back_in_time))),
+        ("keys of several writers whose last write was overruled", str(len(found.overruled))),
+        (
+            "old writes sent again after the fault",
+            f"{found.late}: {found.late_refused} refused, the others without effect"
+            if "late" not in " ".join(found.broken)
+            else f"{found.late}: {found.late_refused} refused, some took effect",
+        ),
+        ("alarms that fired", ", ".join(found.alarms) or "none"),
     ]
+
+
+def line(found: Measures) -> str:
+    """Return the most important figures in a line."""
+    return (
+        f"RTO {_seconds(found.rto_s, 'not before the end')}, RPO {found.rpo_s:.1f} s, "
+        f"{found.acknowledged:,} of {found.writes:,} writes, {len(found.back_in_time)} keys back in time"
+    )
 
 
 def _seconds(value: float | None, none: str) -> str:
@@ -94,6 +112,7 @@ def _named(title: str, keys: Sequence[str]) -> list[str]:
 # ----------------------------------------------------------------------------------------------- timeline
 
 WIDTH, LEFT, PLOT, GAP = 960, 64, 130, 46
+MARKED = ("unhealthy", "healthy", "given up", "taken back")
 STYLE = """text{font:12px system-ui,sans-serif;fill:#1f2933}.t{font-size:15px;font-weight:600}.fault{fill:#f6c9c2}
 .ok{fill:#2f7d5b}.bad{fill:#b3261e}.axis{stroke:#9aa5b1}.p50{stroke:#2f7d5b}.p95{stroke:#1d5fa8}.p99{stroke:#7b3f98}
 .line{fill:none;stroke-width:1.6}.mark{stroke:#1f2933;stroke-dasharray:3 3}.bg{fill:#fff}
@@ -191,7 +210,7 @@ def _lines(seconds: Sequence[Sequence[Call]], top: float, scale: float) -> list[
 
 def _marks(events: Sequence[Event], x: Callable[[float], float], bottom: float) -> list[str]:
     parts = []
-    for number, each in enumerate(each for each in events if each.what in ("unhealthy", "healthy")):
+    for number, each in enumerate(each for each in events if each.what in MARKED):
         at = x(each.at)
         parts.append(f'<path class="mark" d="M{at:.1f} 46V{bottom:.1f}"/>')
         parts.append(f'<text x="{at + 3:.1f}" y="{46 + PLOT + 14 + 13 * (number % 2)}">{escape(each.what)}</text>')

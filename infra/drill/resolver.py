@@ -1,10 +1,11 @@
-"""The public name as Route 53 answers it: latency records, health checks, and what clients remember.
+"""The public name as Route 53 answers it: latency or failover records, health checks, and what clients remember.
 
 The emulator keeps records and health checks and looks at nothing; here somebody does, with the interval, the
 threshold and the time to live that are deployed. How health is judged is Amazon Route 53's Developer Guide, "How
 Amazon Route 53 determines the health of an endpoint": an endpoint that fails `FailureThreshold` checks in a row is
-unhealthy, one that passes so many is healthy again, and where all are unhealthy all are answered. A real check comes
-from many places of the world at once; this one comes from one, so it sees a failure up to one interval later.
+unhealthy, one that passes so many is healthy again, and where all are unhealthy all are answered; of failover records
+the primary then. A real check comes from many places of the world at once; this one comes from one, so it sees a
+failure up to one interval later.
 """
 
 from __future__ import annotations
@@ -26,23 +27,29 @@ class Record:
     Parameters
     ----------
     region : str
-        The region of its latency record.
+        The region of its latency record, or by which its failover record is set apart.
     ttl_s : float
         How long clients remember it.
     interval_s : float
         Between two health checks.
     threshold : int
         How many checks in a row change the verdict.
+    role : str
+        Of a failover record: ``PRIMARY`` or ``SECONDARY``.
+    check : str
+        The health check's id.
     """
 
     region: str
     ttl_s: float
     interval_s: float
     threshold: int
+    role: str = ""
+    check: str = ""
 
 
 def deployed(route53: Any, zone: str, name: str) -> list[Record]:
-    """Read a public name's latency records and their health checks.
+    """Read a public name's latency or failover records and their health checks.
 
     Parameters
     ----------
@@ -54,16 +61,19 @@ def deployed(route53: Any, zone: str, name: str) -> list[Record]:
     Raises
     ------
     LookupError
-        The name has no latency records with health checks.
+        The name has no such records with health checks.
     """
     found = []
     for each in route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]:
-        if each["Name"].rstrip(".") == name and each.get("Region") and each.get("HealthCheckId"):
+        role = each.get("Failover", "")
+        region = each["SetIdentifier"] if role else each.get("Region")
+        if each["Name"].rstrip(".") == name and region and each.get("HealthCheckId"):
             check = route53.get_health_check(HealthCheckId=each["HealthCheckId"])["HealthCheck"]["HealthCheckConfig"]
             interval, threshold = check.get("RequestInterval", 30), check.get("FailureThreshold", 3)
-            found.append(Record(each["Region"], float(each.get("TTL", 60)), float(interval), int(threshold)))
+            ttl, id = float(each.get("TTL", 60)), str(each["HealthCheckId"])
+            found.append(Record(region, ttl, float(interval), int(threshold), role, id))
     if not found:
-        raise LookupError(f"{name} has no latency records with health checks")
+        raise LookupError(f"{name} has no latency or failover records with health checks")
     return sorted(found, key=lambda each: each.region)
 
 
@@ -80,6 +90,8 @@ class Resolver:
         Is told when a region becomes ``unhealthy`` or ``healthy``.
     hurry : float
         By how much all times are divided; 1 is as deployed.
+    report : callable
+        Is told the verdict after each check, for the metric that Route 53 writes.
     """
 
     def __init__(
@@ -88,9 +100,11 @@ class Resolver:
         healthy: Callable[[str, float], bool],
         note: Callable[[str, str], None],
         hurry: float = 1.0,
+        report: Callable[[Record, bool], None] = lambda record, well: None,
     ) -> None:
         self.records = {each.region: each for each in records}
-        self._ask, self._note, self._hurry = healthy, note, hurry
+        self.primary = next((each.region for each in records if each.role == "PRIMARY"), "")
+        self._ask, self._note, self._hurry, self._report = healthy, note, hurry, report
         self._healthy = dict.fromkeys(self.records, True)
         self._stop = threading.Event()
         self._threads = [
@@ -115,9 +129,14 @@ class Resolver:
         """The regions that are answered: the healthy ones, and all where none is."""
         return [region for region, well in self._healthy.items() if well] or list(self._healthy)
 
+    def usual(self, home: str) -> str:
+        """Return the region to which a client is led while all are healthy: the primary, or the nearest."""
+        return self.primary or (home if home in self.records else next(iter(self.records)))
+
     def answer(self, home: str) -> tuple[str, float]:
-        """Return the region that is nearest to a client and healthy, and how long to remember it, in seconds."""
-        region = home if home in self.healthy else self.healthy[0]
+        """Return a client's usual region, or another if that is not healthy; and how long to remember it (seconds)."""
+        usual = self.usual(home)
+        region = usual if usual in self.healthy else self.healthy[0]
         return region, self.records[region].ttl_s / self._hurry
 
     def client(self, home: str) -> Client:
@@ -134,6 +153,7 @@ class Resolver:
             if row >= record.threshold and well != self._healthy[record.region]:
                 self._healthy[record.region] = well
                 self._note("healthy" if well else "unhealthy", record.region)
+            self._report(record, self._healthy[record.region])
             self._stop.wait(max(0.0, record.interval_s / self._hurry - (time.monotonic() - began)))
 
 

@@ -47,7 +47,7 @@ class Replication:
         self.book = book
         self.changed = changed
         self.paces = core.Paces(memory)
-        self.queue = core.Queue(self._apply, self._delay, self._down, self._held)
+        self.queue = core.Queue(self._apply, self._delay, self._down, self._held, ahead=self._ahead)
         self.arrivals: dict[str, Callable[[Write], None]] = {}
 
     def install(self) -> None:
@@ -128,6 +128,11 @@ class Replication:
             return False
         return bool(self._faults("hang", source, target) or self._faults("refuse", source, target))
 
+    def _ahead(self, region: str) -> float:
+        """Return how far a region's clock is ahead, when it says when a write was made."""
+        skews = [one.fault for one in self.book.active if (one.fault.kind, one.fault.region) == ("skew", region)]
+        return float(sum(each.ahead_s for each in skews))
+
     def _held(self, write: Write) -> None:
         for one in self._faults("hang", *write.link):
             one.strikes()  # so that the list of faults tells how many writes it holds
@@ -182,12 +187,14 @@ class Tables:
         item = new_item if new_item is not None else old_item
         keys = {each: item[each] for each in (table["pk_name"], table["sk_name"]) if each}
         key, at = json.dumps(keys, sort_keys=True), self.queue.now()
-        self.queue.supersede(("dynamodb", account, home, name, key), at)
+        mine = ("dynamodb", account, home, name, key)
+        written = self.queue.stamp(mine, at)
+        self.queue.supersede(mine, written)
         for region in regions:
             replica = self.dynamodb._tables.get_scoped(account, region, name)
             if region != home and replica is not None:
                 payload = {"table": replica.get("TableId"), "keys": keys, "new": copy.deepcopy(new_item)}
-                write = self.core.Write("dynamodb", account, home, region, name, key, at, at, payload, (name,))
+                write = self.core.Write("dynamodb", account, home, region, name, key, written, at, payload, (name,))
                 self.queue.add(write)
 
     def arrive(self, write: Write) -> None:

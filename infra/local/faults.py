@@ -58,13 +58,14 @@ KINDS: dict[str, tuple[str, ...]] = {
     "throttle": ("share", "seed", "bytes_per_s"),
     "drop": ("share", "seed", "after_bytes"),
     "error": ("share", "seed", "status", "code"),
+    "skew": ("ahead_s",),
 }
 """Each kind, and the keys that it takes beside those that say where."""
 
-LINK_KINDS: dict[str, tuple[str, ...]] = {"hang": (), "delay": ("share", "seed", "latency_ms")}
+LINK_KINDS: dict[str, tuple[str, ...]] = {"hang": (), "delay": ("share", "seed", "latency_ms"), "skew": ("ahead_s",)}
 """The kinds that a link between regions knows, and what they take beside region and service."""
 
-NEEDED = {"delay": "latency_ms", "throttle": "bytes_per_s", "drop": "after_bytes"}
+NEEDED = {"delay": "latency_ms", "throttle": "bytes_per_s", "drop": "after_bytes", "skew": "ahead_s"}
 
 
 class Mistake(ValueError):
@@ -171,6 +172,8 @@ class Fault:
         Of a delay.
     bytes_per_s, after_bytes, status, code
         Of the kinds throttle, drop and error.
+    ahead_s : int
+        Of a skew: how far the clock of a region is ahead when it says when a write was made; below 0 it is behind.
     """
 
     kind: str
@@ -184,6 +187,7 @@ class Fault:
     after_bytes: int = 0
     status: int = 503
     code: str = ""
+    ahead_s: int = 0
 
     def meets(self, call: Call) -> bool:
         """Tell whether a call is where this fault is.
@@ -230,6 +234,8 @@ def from_table(table: Any, front: Front) -> Fault:
     kind = table.get("kind")
     if kind not in KINDS:
         raise Mistake(f"kind is one of {', '.join(KINDS)}, not {kind!r}" if kind else "the kind is missing", "kind")
+    if kind == "skew" and (table.get("service") not in front.links or not table.get("region")):
+        raise Mistake("a skew is of a region's clock: it needs a region, and service = replication", "kind")
     if kind == "error" and not front.http:
         raise Mistake("only HTTP has errors; here there are refuse, hang, delay, throttle, drop", "kind")
     places = (["region"] if front.regions else []) + ["service"] + (["operation"] if front.http else [])
@@ -256,6 +262,7 @@ def from_table(table: Any, front: Front) -> Fault:
         ("bytes_per_s", 1, 10**12),
         ("after_bytes", 0, 10**12),
         ("status", 400, 599),
+        ("ahead_s", -3600, 3600),
     ):
         if key in table:
             values[key] = _whole(table, key, least, most)

@@ -34,6 +34,8 @@ EVERYWHERE = (
 )
 PER_REGION = (
     Listing("apigatewayv2", "get_apis", "Items", "Name"),
+    Listing("backup", "list_backup_plans", "BackupPlansList", "BackupPlanName"),
+    Listing("backup", "list_backup_vaults", "BackupVaultList", "BackupVaultName"),
     Listing("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     Listing("cloudwatch", "describe_alarms", "CompositeAlarms", "AlarmName"),
     Listing("dynamodb", "list_tables", "TableNames", ""),

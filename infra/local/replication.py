@@ -210,6 +210,7 @@ class Queue:
     Writes of one item from one region arrive in the order in which they were written. All times come from one clock
     that never stands still, so the rule *the last writer wins* needs no time beside the item: when a write takes effect
     somewhere, all older writes of the item that are still on their way there have lost, and no older one can come.
+    Only where a region's clock goes wrong can an older one come; from then on the times of what took effect are kept.
 
     Parameters
     ----------
@@ -223,6 +224,8 @@ class Queue:
         Hears of each write that has to wait for its link.
     clock : callable
         The time in seconds since 1970.
+    ahead : callable
+        How many seconds a region's own clock is ahead of it.
     """
 
     QUIET_S = 5.0
@@ -235,7 +238,9 @@ class Queue:
         down: Callable[[str, str], bool],
         hold: Callable[[Write], None] = lambda write: None,
         clock: Callable[[], float] = time.time,
+        ahead: Callable[[str], float] = lambda region: 0.0,
     ) -> None:
+        self.ahead = ahead
         self.apply = apply
         self.delay = delay
         self.down = down
@@ -245,8 +250,11 @@ class Queue:
         self.held: dict[Link, list[Write]] = {}
         self.traffic: defaultdict[tuple[str, ...], Traffic] = defaultdict(Traffic)
         self.counts = {"applied": 0, "superseded": 0, "failed": 0}
+        self.effective: dict[Item, float] = {}
+        """When what is there was written, of items that were written since a region's clock went wrong."""
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something new to look at, from any thread."""
+        self._wrong = False
         self._heap: list[tuple[float, int, Write]] = []
         self._last = 0.0
         self._number = 0
@@ -258,10 +266,17 @@ class Queue:
             self._last = max(self.clock(), self._last + 1e-6)
             return self._last
 
+    def stamp(self, item: Item, at: float) -> float:
+        """Return a time as the clock of an item's region has it, but later than that of what the region holds."""
+        ahead = self.ahead(item[2])
+        with self._lock:
+            self._wrong = self._wrong or bool(ahead)
+            return max(at + ahead, self.effective.get(item, 0.0) + 1e-6)
+
     def add(self, write: Write) -> None:
         """Take a write on its way; its ``due`` is when it was written, and how long it travels is added here."""
         with self._lock:
-            self._last = max(self._last, write.written)
+            self._last = max(self._last, write.due)  # when it happened, whatever its region's clock says
             self._number += 1
             write.number = self._number
             before = self.items.setdefault(write.item, [])
@@ -275,6 +290,8 @@ class Queue:
     def supersede(self, item: Item, at: float) -> None:
         """Drop the writes of an item that are older than one that took effect where they go."""
         with self._lock:
+            if self._wrong:
+                self.effective[item] = at
             for write in [each for each in self.items.get(item, ()) if each.written < at]:
                 self._leave(write)
                 self.counts["superseded"] += 1
@@ -286,6 +303,11 @@ class Queue:
         for write in ready:
             if write.dropped:
                 continue  # one before it in this round was newer
+            if write.service in LAST_WRITER_WINS and self.effective.get(write.item, 0.0) > write.written:
+                with self._lock:
+                    self._leave(write)
+                    self.counts["superseded"] += 1
+                continue
             try:
                 self.apply(write)
                 self.counts["applied"] += 1
@@ -297,7 +319,7 @@ class Queue:
                 if write.service in LAST_WRITER_WINS:
                     self.supersede(write.item, write.written)
                 if write.stream:
-                    self.traffic[self._stream(write)].arrived.append(self.clock() - write.written)
+                    self.traffic[self._stream(write)].arrived.append(max(0.0, self.clock() - write.written))
         return len(ready)
 
     def _ready(self, most: int) -> list[Write]:
@@ -348,7 +370,7 @@ class Queue:
         now, waiting = self.clock(), defaultdict(list)
         for write in self.pending():
             if write.stream:
-                waiting[self._stream(write)].append(now - write.written)
+                waiting[self._stream(write)].append(max(0.0, now - write.written))
         found = []
         for stream in {*self.traffic, *waiting}:
             traffic, ages = self.traffic[stream], waiting.get(stream, [])

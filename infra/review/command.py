@@ -61,7 +61,7 @@ def review(infos: Sequence[StackInfo], ui: Ui, *, base: str = "", every: bool = 
         with ui.step("building the base's stacks"):
             before = trees.base(commit)
         with ui.step("building the stacks"):
-            after = trees.head()
+            after = trees.head(chosen={info.id: info.chosen for info in infos if info.chosen})
         stacks = [info.id for info in infos] or (
             sorted(before.stacks.keys() | after.stacks.keys()) if every else trees.changed(before, after)
         )

@@ -1,14 +1,15 @@
 """Synthesise stacks for an offline plan and write what came of it: run as a file, once for each tree.
 
-``python -P synthesise.py FOLDER [STACK ...]`` with the tree on ``PYTHONPATH``: the base's stacks are built by the
-base's own engine, so that a change of the engine is part of what is compared. It uses only what has long been there:
-`catalog.load`, `stack.create`, `targets.offline`.
+``python -P synthesise.py FOLDER [--chosen=JSON] [STACK ...]`` with the tree on ``PYTHONPATH``: the base's stacks are
+built by the base's own engine, so that a change of the engine is part of what is compared. It uses only what has long
+been there: `catalog.load`, `stack.create`, `targets.offline`.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,17 @@ def synthesise(info: catalog.StackInfo, folder: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write ``<slug>.stack.json`` for each stack (all built ones by default) into a folder."""
-    out, wanted = Path(arguments[0]), set(arguments[1:])
+    """Write ``<slug>.stack.json`` for each stack (all built ones by default) into a folder.
+
+    ``--chosen`` has the settings that are chosen, by stack; only the head is asked for any.
+    """
+    out, rest = Path(arguments[0]), arguments[1:]
+    wanted = {each for each in rest if not each.startswith("--chosen=")}
+    chosen = {key: value for each in rest if each not in wanted for key, value in json.loads(each[9:]).items()}
     for info in catalog.load().values():
+        if info.id in chosen:
+            own = chosen[info.id]
+            info = replace(info, settings={**info.settings, **own}, chosen=own)
         if info.built and (not wanted or info.id in wanted):
             name = f"stack_{info.slug.replace('-', '_')}"
             (out / name).mkdir(parents=True, exist_ok=True)

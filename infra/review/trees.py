@@ -136,13 +136,13 @@ def base(commit: str) -> Tree:
     return _read(commit[:9], folder / "tree", folder / "root")
 
 
-def head(stacks: Iterable[str] = ()) -> Tree:
-    """Synthesise the stacks of the checkout, all of them unless some are named."""
+def head(stacks: Iterable[str] = (), chosen: Mapping[str, Mapping[str, Any]] | None = None) -> Tree:
+    """Synthesise the stacks of the checkout, all of them unless some are named, with the settings chosen for each."""
     folder = FOLDER / "head"
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.stack.json"):
         left.unlink()
-    _synthesise(ROOT, folder, list(stacks))
+    _synthesise(ROOT, folder, [*([f"--chosen={json.dumps(chosen)}"] if chosen else []), *stacks])
     return _read("working tree", ROOT, folder)
 
 
@@ -183,11 +183,14 @@ def _present(commit: str) -> list[str]:
     return _git("ls-tree", "--name-only", commit, *PARTS).stdout.split()
 
 
-def _synthesise(root: Path, folder: Path, stacks: Sequence[str]) -> None:
+def _synthesise(root: Path, folder: Path, arguments: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(root), "ORRERY_STATE": str(STATE)}
     done = subprocess.run(
-        [sys.executable, "-P", str(SYNTHESISE), str(folder), *stacks], env=environment, capture_output=True, text=True
+        [sys.executable, "-P", str(SYNTHESISE), str(folder), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise OrreryError(

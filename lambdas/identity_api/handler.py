@@ -33,6 +33,8 @@ ATTEMPTS = 5
 """How often a write is tried against others that change the same user."""
 TOMBSTONE_S = 90 * 24 * 3600
 """How long a deleted user's version is kept; a region that was away for longer may bring the user back."""
+CANARY_S = 24 * 3600
+"""How long an instance's canary outlives its last health check."""
 FENCE_S = 1.0
 """How long a fence may go unnoticed."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -162,8 +164,9 @@ def health(event: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     A process that runs says nothing about the data behind it, so the check goes down the same path as a user.
     """
     _refuse_where_fenced()
-    key, stamp = {"user_id": f"canary-{_region()}", "region": _region()}, _now()
-    _table().put_item(Item={**key, "updated_at": stamp, "version": 0})
+    # Each instance has a canary of its own: Route 53 asks from many places at once, and one would read another's.
+    key, stamp = {"user_id": f"canary-{_region()}-{_instance()}", "region": _region()}, _now()
+    _table().put_item(Item={**key, "updated_at": stamp, "version": 0, "expires_at": int(time.time()) + CANARY_S})
     read = _table().get_item(Key=key, ConsistentRead=True).get("Item", {})
     if read.get("updated_at") != stamp:
         raise Refused(503, "the canary that was written is not the one that is read")
@@ -310,6 +313,11 @@ def _now() -> str:
 
 def _region() -> str:
     return os.environ["AWS_REGION"]
+
+
+@cache
+def _instance() -> str:
+    return os.urandom(4).hex()
 
 
 @cache

@@ -37,7 +37,7 @@ variable "query_log" {
 }
 
 variable "records" {
-  description = "Latency records by name (`@` is the zone itself), each with an endpoint per region: a host, or with `alias` the host of an AWS resource in that hosted zone."
+  description = "Records by name (`@` is the zone itself), each with an endpoint per region: a host, or with `alias` the host of an AWS resource in that hosted zone. `routing` is `latency`: everybody's nearest healthy region; or `failover`: the region `primary` while it is healthy, else the other one."
   type = map(object({
     endpoints = map(object({
       alias = optional(object({ zone_id = string }))
@@ -50,7 +50,9 @@ variable "records" {
       }))
       target = string
     }))
-    ttl_s = optional(number, 60)
+    primary = optional(string)
+    routing = optional(string, "latency")
+    ttl_s   = optional(number, 60)
   }))
   default  = {}
   nullable = false
@@ -81,6 +83,32 @@ variable "records" {
   validation {
     condition     = alltrue([for endpoint in try(values(var.records["@"].endpoints), []) : endpoint.alias != null])
     error_message = "The zone itself ('@') can't be a CNAME: its endpoints need alias."
+  }
+
+  validation {
+    condition     = alltrue([for record in var.records : contains(["failover", "latency"], record.routing)])
+    error_message = "routing must be 'latency' or 'failover'."
+  }
+
+  validation {
+    condition = alltrue([
+      for record in var.records :
+      record.routing == "failover" ? contains(keys(record.endpoints), coalesce(record.primary, "none")) : record.primary == null
+    ])
+    error_message = "primary must be the region of one of the endpoints where routing is 'failover', and is left out otherwise."
+  }
+
+  validation {
+    condition     = alltrue([for record in var.records : record.routing != "failover" || length(record.endpoints) <= 2])
+    error_message = "Failover knows a primary and a secondary: at most two endpoints."
+  }
+
+  validation {
+    condition = alltrue([
+      for record in var.records :
+      record.routing == "failover" ? try(record.endpoints[record.primary].health_check, null) != null : true
+    ])
+    error_message = "The primary needs a health_check: without one Route 53 never leads anybody away from it."
   }
 }
 

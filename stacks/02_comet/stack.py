@@ -92,9 +92,9 @@ class Comet(Stack):
 
         if not self.target.local:
             # The databases are in a private network, and nothing that runs there answers before the night.
-            digest = self.info.settings["task"]["digest"]
+            digest = self.info.settings["image_digest"]
             named = digest != EXAMPLE_DIGEST
-            yield Check("stack.toml names an image", named, digest if named else "build Dockerfile, push it, name it")
+            yield Check("an image is named", named, digest if named else "build Dockerfile, push it, name it")
             yield Check("the landing bucket takes a file", bool(self._drop(live, self._small_file())))
             return
         key = self._drop(live, self._small_file())
@@ -190,7 +190,7 @@ class Comet(Stack):
     def _task(self, key: Module, network: Module, oltp: Module, olap: Module, alerts: Module, missed: Module) -> Module:
         """The container that does what the crontab says, and exactly what it may do."""
         bucket = self.physical("landing", globally=True)
-        bucket_arn, image = f"arn:aws:s3:::{bucket}", self.info.settings["task"]
+        bucket_arn, image = f"arn:aws:s3:::{bucket}", self.info.settings
         environment = {"COMET_BUCKET": bucket, "COMET_LOCKS": "/tmp"}
         for name, database in (("OLTP", oltp), ("OLAP", olap)):
             environment |= {
@@ -205,7 +205,7 @@ class Comet(Stack):
             "nightly",
             "scheduled_task",
             name=self.physical("nightly"),
-            image=f"{registry}/{image['repository']}@{image['digest']}",
+            image=f"{registry}/{image['image_repository']}@{image['image_digest']}",
             kms_key_arn=key.arn,
             alarm_topic_arn=alerts.arn,
             subnet_ids=network.subnet_ids,

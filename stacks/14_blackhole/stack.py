@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from infra.errors import OrreryError
 from infra.stack import Module, Stack
 
 if TYPE_CHECKING:
@@ -14,17 +15,58 @@ if TYPE_CHECKING:
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 ZONE = "identity.orrery.example.com"
+TIERS = ("backup_restore", "pilot_light", "warm_standby", "active_active")
 ROUTES = ("PUT /users/{id}", "GET /users/{id}", "DELETE /users/{id}", "POST /lookup")
 
 
 class Blackhole(Stack):
-    """Two equal regions: users in a global table, avatars in two buckets, an API in each, one public name."""
+    """Users in a global table, avatars in two buckets, an API, one public name; how much of it twice says the tier."""
 
     regions = (HOME, AWAY)
 
+    @property
+    def tier(self) -> str:
+        """What stands ready in the second region: one of `TIERS`."""
+        tier = str(self.info.settings["tier"])
+        if tier not in TIERS:
+            raise OrreryError(f"{self.info.id} has no tier {tier!r}", next_step=f"choose one of: {', '.join(TIERS)}")
+        if tier == "backup_restore" and self.promoted:
+            raise OrreryError(
+                f"{self.info.id}: with backup_restore there is nothing to promote in {AWAY}",
+                next_step="restore a backup there, as the stack's README says, or choose: promoted=false",
+            )
+        return tier
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the second region is to carry everything."""
+        return bool(self.info.settings["promoted"])
+
+    @property
+    def with_data(self) -> tuple[str, ...]:
+        """The regions that have a copy of the data."""
+        return (HOME,) if self.tier == "backup_restore" else self.regions
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The regions that have an API."""
+        waits = self.tier == "backup_restore" or (self.tier == "pilot_light" and not self.promoted)
+        return (HOME,) if waits else self.regions
+
+    @property
+    def no_drill(self) -> tuple[str, str] | None:
+        """Why there is nothing to drill: clients have nowhere to go where one region serves."""
+        if len(self.serving) > 1:
+            return None
+        choice = '"tier=pilot_light promoted=true"' if self.tier == "pilot_light" else "tier=warm_standby"
+        return (
+            f"in the tier {self.tier} only {HOME} serves, so there is no region to lead clients to",
+            f"let the other one serve too: make deploy STACK={self.info.id} SET={choice}",
+        )
+
     def build(self) -> None:
-        """Compose the two regions and what joins them."""
-        keys = self._keys()
+        """Compose the regions and what joins them."""
+        keys, twice = self._keys(), len(self.with_data) > 1
         users = self.module(
             "users",
             "table",
@@ -35,7 +77,7 @@ class Blackhole(Stack):
             ttl_attribute="expires_at",
             indexes={"by-email": {"hash_key": "email_hash"}},
             kms_key_arn=keys[HOME].arn,
-            replicas={AWAY: keys[AWAY].arn},
+            replicas={AWAY: keys[AWAY].arn} if twice else None,
             deletion_protection=not self.target.disposable,
         )
         pepper = self.module(
@@ -44,58 +86,59 @@ class Blackhole(Stack):
             name=self.physical("email-pepper-key"),
             description="Key of the hash under which e-mail addresses are indexed; the same in both regions.",
             kms_key_arn=keys[HOME].arn,
-            replicas={AWAY: keys[AWAY].arn},
+            replicas={AWAY: keys[AWAY].arn},  # in every tier: AWS Backup saves no secrets
             recovery_window_days=0 if self.target.disposable else 30,
         )
-        avatars = {region: self._avatars(region, keys[region]) for region in self.regions}
-        replication = self.module(
-            "avatar_replication",
-            "bucket_replication",
-            providers={"a": HOME, "b": AWAY},
-            account_id=self.target.account_id,
-            name=self.physical("avatars"),
-            a=self._bucket(avatars[HOME], keys[HOME]),
-            b=self._bucket(avatars[AWAY], keys[AWAY]),
-        )
-        topics = {region: self._alerts(region, keys[region]) for region in self.regions}
-        apis = {region: self._api(region, keys[region], topics[region], users, pepper) for region in self.regions}
+        avatars = {region: self._avatars(region, keys[region]) for region in self.with_data}
+        topics = {region: self._alerts(region, keys[region]) for region in self.serving}
+        apis = {region: self._api(region, keys[region], topics[region], users, pepper) for region in self.serving}
         names = self._name(apis, keys[HOME])
-        for region in self.regions:
-            self._alarms(region, topics[region], users, avatars, replication)
+        if twice:
+            replication = self._avatar_replication(avatars, keys)
+            for region in self.serving:
+                self._alarms(region, topics[region], users, avatars, replication)
         self._health_alarm(topics[HOME], names)
+        backup = self._backup(keys, topics[HOME], users, avatars[HOME])
         self._gcp()
+        self._fault_role()
 
-        for region in self.regions:
+        for region in self.with_data:
+            short = region.replace("-", "_")
+            self.output(f"avatars_{short}", avatars[region].name, f"The bucket of avatars in {region}.")
+        for region in self.serving:
             short = region.replace("-", "_")
             self.output(f"api_{short}", apis[region].endpoint, f"The API's own address in {region}.")
-            self.output(f"avatars_{short}", avatars[region].name, f"The bucket of avatars in {region}.")
             self.output(f"topic_{short}", topics[region].arn, f"Where the alarms of {region} go.")
-        self.output(
-            "public_name", names.record_names["users"], "The name that clients use; it leads to the nearest region."
-        )
+        self.output("backup_vault", backup.vault_name, f"The vault of the backups, and in {AWAY} of their copies.")
+        self.output("public_name", names.record_names["users"], "The name that clients use.")
         self.output("zone_id", names.zone_id, "The hosted zone of the public name.")
         self.output("users_table", users.name, "The global table.")
         self.output("pepper_secret", pepper.name, "The replicated secret.")
 
     def smoke(self, live: Live) -> Iterable[Check]:
-        """Use both regions as a client would: write here, read there."""
+        """Use the regions as a client would: write here, read there."""
         from infra.live import Check
 
         marker = secrets.token_hex(4)
-        for region in self.regions:
+        for region in self.serving:
             answer = live.http("GET", self._url(live, region, "/ready"), region)
             yield Check(
                 f"the health check of {region} answers", answer.status == 200, f"{answer.status} {answer.body[:80]}"
             )
-        for there, here in ((AWAY, HOME), (HOME, AWAY)):
+        for here in self.serving:
+            there = next((region for region in self.with_data if region != here), here)
             yield self._user_travels(live, f"smoke-{marker}-{here}", here, there)
             yield self._avatar_travels(live, f"smoke/{marker}-{here}.txt", here, there)
 
     def next_steps(self) -> list[str]:
         """Return what to try next."""
+        cut = "./orrery region cut eu-west-1                cut a region off; ./orrery region restore eu-west-1"
+        promote = f"make deploy STACK={self.info.id} SET=promoted=true   let {AWAY} carry everything"
+        waits = self.tier in ("pilot_light", "warm_standby") and not self.promoted
         return [
             "make status                                  the ports of the regions",
-            "./orrery region cut eu-west-1                cut a region off; ./orrery region restore eu-west-1",
+            *([cut] if len(self.serving) > 1 else []),
+            *([promote] if waits else []),
             f"make plan STACK={self.info.id}              the same for AWS, without an account",
             f"make destroy STACK={self.info.id}",
         ]
@@ -130,6 +173,35 @@ class Blackhole(Stack):
             account_id=self.target.account_id,
             kms_key_arn=key.arn,
             force_destroy=self.target.disposable,
+            tags=self.info.settings["drill"]["aws"]["tags"] if self.info.settings.get("drill_role") else {},
+        )
+
+    def _avatar_replication(self, avatars: dict[str, Module], keys: dict[str, Module]) -> Module:
+        return self.module(
+            "avatar_replication",
+            "bucket_replication",
+            providers={"a": HOME, "b": AWAY},
+            account_id=self.target.account_id,
+            name=self.physical("avatars"),
+            a=self._bucket(avatars[HOME], keys[HOME]),
+            b=self._bucket(avatars[AWAY], keys[AWAY]),
+        )
+
+    def _backup(self, keys: dict[str, Module], topic: Module, users: Module, avatars: Module) -> Module:
+        """What no replication gives: a copy of yesterday, in both regions, that a wrong write doesn't reach."""
+        return self.module(
+            "backup",
+            "backup",
+            providers={"source": HOME, "copy": AWAY},
+            account_id=self.target.account_id,
+            name=self.physical("data"),
+            alarm_topic_arns=[topic.arn],
+            bucket_arns=[avatars.arn],
+            table_arns=[users.arn],
+            kms_key_arn=keys[HOME].arn,
+            copy={"kms_key_arn": keys[AWAY].arn},
+            lock=None if self.target.disposable else {"min_retention_days": 7},
+            force_destroy=self.target.disposable,
         )
 
     @staticmethod
@@ -150,7 +222,8 @@ class Blackhole(Stack):
         )
 
     def _api(self, region: str, key: Module, topic: Module, users: Module, pepper: Module) -> Module:
-        """The function and the HTTP API of one region."""
+        """The function and the HTTP API of one region; a warm standby has small capacity until it is promoted."""
+        full = region == HOME or self.tier != "warm_standby" or self.promoted
         package = self.package("identity_api")
         account, name = self.target.account_id, self.physical("users")
         table = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
@@ -168,7 +241,7 @@ class Blackhole(Stack):
             handler="handler.handler",
             memory_mb=256,
             timeout_s=10,
-            reserved_concurrency=100,
+            reserved_concurrency=100 if full else 10,
             dead_letter=False,
             environment={"USERS_TABLE": users.name, "PEPPER_SECRET": pepper.name},
             grants={
@@ -195,7 +268,8 @@ class Blackhole(Stack):
         )
 
     def _name(self, apis: dict[str, Module], key: Module) -> Module:
-        """The public name: each client is led to its nearest region whose health check answers."""
+        """The public name: it leads clients to their nearest healthy region, or all of them to the home region."""
+        failover = {} if self.tier == "active_active" else {"routing": "failover", "primary": HOME}
         endpoints = {}
         for region, api in apis.items():
             host = f'${{trimprefix({str(api.endpoint)[2:-1]}, "https://")}}'
@@ -206,7 +280,7 @@ class Blackhole(Stack):
             account_id=self.target.account_id,
             comment="The identity platform's public name.",
             zone_name=ZONE,
-            records={"users": {"endpoints": endpoints, "ttl_s": 60}},
+            records={"users": {"endpoints": endpoints, "ttl_s": 60, **failover}},
             query_log={"kms_key_arn": key.arn},
         )
 
@@ -224,13 +298,13 @@ class Blackhole(Stack):
             topic_arns=[topic.arn],
             alarms={
                 "table-replication-lag": {
-                    "description": f"Users written in {region} take longer than 30 s to reach {there}.",
+                    "description": f"Users written in {region} take longer than 10 s to reach {there}.",
                     "namespace": "AWS/DynamoDB",
                     "metric": "ReplicationLatency",
                     "dimensions": {"TableName": users.name, "ReceivingRegion": there},
                     "statistic": "Average",
-                    "threshold": 30_000,
-                    "evaluation_periods": 3,
+                    "threshold": 10_000,
+                    "evaluation_periods": 1,  # an average of a minute; usual is less than a second
                 },
                 "avatar-replication-lag": {
                     "description": f"Avatars written in {region} wait longer than the promised 15 minutes.",
@@ -267,7 +341,7 @@ class Blackhole(Stack):
                     "threshold": 1,
                     "treat_missing": "breaching",
                 }
-                for region in self.regions
+                for region in self.serving
             },
         )
 
@@ -280,6 +354,23 @@ class Blackhole(Stack):
             if chosen := self.info.settings.get(setting):
                 self.module(setting, module, name=self.physical(part), **chosen)
 
+    def _fault_role(self) -> None:
+        """For drills on AWS that pause replication: what the Fault Injection Service does that with."""
+        if not self.info.settings.get("drill_role"):
+            return
+        account, table = self.target.account_id, self.physical("users")
+        role = self.module(
+            "fault_role",
+            "fault_role",
+            account_id=account,
+            name=self.physical("fault-role"),
+            table_arns=[f"arn:aws:dynamodb:{region}:{account}:table/{table}" for region in self.regions],
+            bucket_arns=[
+                f"arn:aws:s3:::{self.physical(f'avatars-{_short(each)}', globally=True)}" for each in self.regions
+            ],
+        )
+        self.output("fault_role_arn", role.arn, "The role that pauses replication in drills on AWS.")
+
     # -- smoke -------------------------------------------------------------------------------------------------
 
     @staticmethod
@@ -287,16 +378,25 @@ class Blackhole(Stack):
         return str(live.outputs["api_" + region.replace("-", "_")]) + path
 
     def _user_travels(self, live: Live, user: str, here: str, there: str) -> Check:
-        """Write a user through one region's API; read it through the other's, by id and by e-mail."""
+        """Write a user through one region's API; read it through the other's, or in its table where it has no API."""
         from infra.live import Check
 
+        name = f"a user written in {here} is read in {there}"
         email = f"{user}@example.com"
         body = json.dumps({"name": "Smoke Check", "email": email})
         written = live.http("PUT", self._url(live, here, f"/users/{user}"), here, body)
         if written.status != 201:
-            return Check(
-                f"a user written in {here} is read in {there}", False, f"PUT {written.status} {written.body[:80]}"
+            return Check(name, False, f"PUT {written.status} {written.body[:80]}")
+        if there not in self.serving:
+            key = {"user_id": {"S": user}, "region": {"S": here}}
+            table, replica = live.outputs["users_table"], live.client("dynamodb", there)
+            item = live.wait(
+                f"{user} to arrive in {there}",
+                lambda: replica.get_item(TableName=table, Key=key).get("Item"),
+                timeout_s=60,
             )
+            live.http("DELETE", self._url(live, here, f"/users/{user}"), here)
+            return Check(name, item["email"]["S"] == email, f"PUT {written.status}, in the table's replica there")
         read = live.wait(
             f"{user} to arrive in {there}",
             lambda: _ok(live.http("GET", self._url(live, there, f"/users/{user}"), there)),
@@ -306,7 +406,7 @@ class Blackhole(Stack):
         live.http("DELETE", self._url(live, here, f"/users/{user}"), here)
         ok = written.status == 201 and json.loads(read.body)["email"] == email and user in found.body
         seen = f"PUT {written.status}, GET {read.status}, lookup {found.status}"
-        return Check(f"a user written in {here} is read in {there}", ok, seen)
+        return Check(name, ok, seen)
 
     def _avatar_travels(self, live: Live, key: str, here: str, there: str) -> Check:
         """Put an object into one region's bucket; get the same bytes from the other's."""

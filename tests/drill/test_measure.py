@@ -29,7 +29,8 @@ def found(calls: list[Call], **more: object) -> Measures:
             newest[each.key] = Found(each.seq, each.seq)
     given = {"events": [Event(110.0, "unhealthy", AWAY)], "survivor": newest, "final": {AWAY: newest, HOME: newest}}
     given |= more
-    return measure(calls, given["events"], WINDOW, given["survivor"], given["final"])  # type: ignore[arg-type]
+    shared = given.get("shared", ())
+    return measure(calls, given["events"], WINDOW, given["survivor"], given["final"], shared)  # type: ignore[arg-type]
 
 
 def test_a_region_that_never_fails_costs_nothing() -> None:
@@ -49,6 +50,15 @@ def test_times_count_from_the_fault() -> None:
 def test_clients_of_the_other_region_say_nothing_about_the_struck_one() -> None:
     made = found([call(101, 1, home=HOME, key="other"), call(105, 1, ok=False)])
     assert made.failover_s is None and made.rto_s is None
+
+
+def test_under_failover_everybody_is_affected_when_the_primary_is_struck() -> None:
+    calls = [call(101, 1, home=HOME, ok=False), call(105, 1, key="other"), call(112, 2, home=HOME)]
+    struck = measure(calls, [], Window(100.0, 160.0, HOME), None, {}, led_to={HOME: HOME, AWAY: HOME})
+    assert struck.failover_s == pytest.approx(5.1), "a client of the other region was led here too"
+    assert struck.rto_s == pytest.approx(5.1)
+    spared = measure(calls, [], Window(100.0, 160.0, AWAY), None, {}, led_to={HOME: HOME, AWAY: HOME})
+    assert spared.failover_s is None and spared.rto_s == 0.0, "the name led nobody to the standby"
 
 
 def test_what_the_survivor_lacked_is_out_of_reach_and_not_lost() -> None:
@@ -95,6 +105,25 @@ def test_a_reader_that_sees_less_than_before_went_back_in_time() -> None:
     assert found([*written, call(92, 1, action="read")]).back_in_time == ("k",)
     assert found([*written, call(92, 2, action="read")]).back_in_time == ()
     assert found([call(90, 1, ok=False), call(92, -1, action="read")]).back_in_time == (), "nothing was acknowledged"
+
+
+def test_of_keys_with_several_writers_one_write_is_there_and_the_other_is_overruled_not_lost() -> None:
+    calls = [call(101, 2), call(102, 3, home=HOME)]
+    held = {"k": Found(2, 1)}
+    made = found(calls, final={AWAY: held, HOME: held}, survivor={}, shared=["data"])
+    assert made.overruled == ("k",) and made.lost == made.out_of_reach == made.mixed == made.doubled == ()
+    last = {"k": Found(3, 1)}
+    assert found(calls, final={AWAY: last, HOME: last}, shared=["data"]).overruled == ()
+
+
+def test_a_key_of_several_writers_that_holds_what_none_wrote_is_a_mixture() -> None:
+    held = {"k": Found(9, 1)}
+    assert found([call(101, 2)], final={AWAY: held, HOME: held}, shared=["data"]).mixed == ("k",)
+
+
+def test_what_was_out_of_reach_is_told_by_path() -> None:
+    (reach,) = found([call(90, 1), call(95, 2)], survivor={"k": Found(1, 1)}).reach
+    assert (reach.path, reach.keys, reach.age_s) == ("data", 1, pytest.approx(4.9))
 
 
 def test_percentiles_are_of_acknowledged_calls_by_phase() -> None:

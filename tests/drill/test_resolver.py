@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -102,28 +103,80 @@ def test_a_client_remembers_an_answer_for_its_time_to_live(regions: Regions) -> 
     made.stop()
 
 
-@mock_aws
-def test_records_and_checks_are_read_as_deployed() -> None:
-    route53 = boto3.client("route53", region_name=HOME, aws_access_key_id="k", aws_secret_access_key="s")
-    zone = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+def test_each_check_reports_the_verdict_for_the_metric(regions: Regions) -> None:
+    told: list[tuple[str, bool]] = []
+    regions.well[AWAY] = False
+    record = Record(AWAY, 1, 0.001, 3, check="check-1")
+    made = Resolver([record], regions.healthy, regions.note, report=lambda each, well: told.append((each.check, well)))
+    made.start()
+    until(lambda: len(told) >= 4)
+    made.stop()
+    assert told[:4] == [("check-1", True), ("check-1", True), ("check-1", False), ("check-1", False)]
+
+
+def test_failover_leads_everybody_to_the_primary_while_it_is_healthy(regions: Regions) -> None:
+    records = [Record(AWAY, 0.02, 0.01, 3, "SECONDARY"), Record(HOME, 0.02, 0.01, 3, "PRIMARY")]
+    made = Resolver(records, regions.healthy, regions.note)
+    made.start()
+    clients = [made.client(home) for home in (AWAY, HOME)]
+    assert [each.region() for each in clients] == [HOME, HOME]
+    regions.well[HOME] = False
+    until(lambda: [each.region() for each in clients] == [AWAY, AWAY])
+    regions.well[AWAY] = False
+    until(lambda: [each.region() for each in clients] == [HOME, HOME])
+    assert [made.usual(home) for home in (AWAY, HOME)] == [HOME, HOME]
+    made.stop()
+
+
+def test_a_standby_that_is_sick_leads_nobody_anywhere(regions: Regions) -> None:
+    records = [Record(AWAY, 0.02, 0.01, 1, "SECONDARY"), Record(HOME, 0.02, 0.01, 1, "PRIMARY")]
+    made = Resolver(records, regions.healthy, regions.note)
+    regions.well[AWAY] = False
+    made.start()
+    until(lambda: ("unhealthy", AWAY) in regions.heard)
+    assert made.client(AWAY).region() == HOME
+    made.stop()
+
+
+@pytest.fixture
+def zone() -> Iterator[tuple[Any, str]]:
+    """Route 53 with a hosted zone."""
+    with mock_aws():
+        route53 = boto3.client("route53", region_name=HOME, aws_access_key_id="k", aws_secret_access_key="s")
+        yield route53, route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+
+
+def kept(route53: Any, zone: str, region: str, how: dict[str, str]) -> None:
+    """Make a record of the name with a health check."""
     config = {
         "Type": "HTTPS",
         "RequestInterval": 10,
         "FailureThreshold": 2,
         "FullyQualifiedDomainName": "a.example.org",
     }
-    check = route53.create_health_check(CallerReference="1", HealthCheckConfig=config)["HealthCheck"]["Id"]
+    check = route53.create_health_check(CallerReference=region, HealthCheckConfig=config)["HealthCheck"]["Id"]
     record = {
         "Name": "users.example.com",
         "Type": "CNAME",
-        "SetIdentifier": AWAY,
-        "Region": AWAY,
+        "SetIdentifier": region,
         "TTL": 45,
         "HealthCheckId": check,
         "ResourceRecords": [{"Value": "a.example.org"}],
     }
-    batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
+    batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": record | how}]}
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-    assert deployed(route53, zone, "users.example.com") == [Record(AWAY, 45.0, 10.0, 2)]
-    with pytest.raises(LookupError, match="no latency records"):
-        deployed(route53, zone, "nobody.example.com")
+
+
+def test_failover_records_are_read_with_their_roles(zone: tuple[Any, str]) -> None:
+    for region, role in ((HOME, "PRIMARY"), (AWAY, "SECONDARY")):
+        kept(*zone, region, {"Failover": role})
+    found = [replace(each, check="") for each in deployed(*zone, "users.example.com")]
+    assert found == [Record(AWAY, 45.0, 10.0, 2, "SECONDARY"), Record(HOME, 45.0, 10.0, 2, "PRIMARY")]
+
+
+def test_records_and_checks_are_read_as_deployed(zone: tuple[Any, str]) -> None:
+    kept(*zone, AWAY, {"Region": AWAY})
+    (found,) = deployed(*zone, "users.example.com")
+    assert found == Record(AWAY, 45.0, 10.0, 2, check=found.check) and found.check
+    with pytest.raises(LookupError, match="no latency or failover records"):
+        deployed(*zone, "nobody.example.com")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from infra import targets
 from infra.live import Live
 from infra.local import Cloud
 from infra.output import Ui
+from tests.support.local_aws import until
 
 pytestmark = pytest.mark.e2e
 
@@ -109,6 +113,59 @@ def test_a_fence_written_in_one_region_keeps_the_other_from_writing(live: Live) 
     assert ask(live, AWAY, "PUT", "/users/fenced", user)[0] in (200, 201)
 
 
+def test_the_runbook_gives_a_region_up_and_takes_it_back(live: Live, orrery: Any) -> None:
+    user = {"name": "Runbook", "email": "runbook@example.com"}
+    plan = orrery.ok("failover", STACK, AWAY, "--dry-run")
+    assert (
+        f"would  write the fence of {AWAY} in {HOME} (in {HOME}: not fenced)" in plan and "Nothing was changed." in plan
+    )
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200, "a dry run changes nothing"
+
+    orrery.ok("region", "cut", AWAY)
+    try:
+        early = orrery.run("failover", STACK, AWAY, "--back")
+        assert early.returncode == 1 and f"{AWAY} does not answer yet" in early.stderr
+        done = orrery.ok("failover", STACK, AWAY)
+        assert "closed at" in done and "not seen refusing" in done, done
+        nobody = orrery.run("failover", STACK, HOME)
+        assert nobody.returncode == 1 and f"{AWAY} does not serve" in nobody.stderr, "the last one stays"
+        assert ask(live, HOME, "GET", "/ready")[0] == 200
+        assert ask(live, HOME, "PUT", "/users/runbook", user)[0] == 201
+    finally:
+        orrery.ok("region", "restore", AWAY)
+    live.wait("the fence to be noticed", lambda: ask(live, AWAY, "GET", "/ready")[0] == 503, timeout_s=30)
+    assert ask(live, AWAY, "PUT", "/users/runbook", user)[0] == 503
+    again = orrery.ok("failover", STACK, AWAY)
+    assert "it was closed already" in again, "it can be run again"
+
+    back = orrery.ok("failover", STACK, AWAY, "--back")
+    assert f"lift the fence of {AWAY}: opened at" in back, back
+    assert ask(live, AWAY, "GET", "/users/runbook")[1]["written_in"] == HOME
+    assert ask(live, AWAY, "PUT", "/users/runbook", user)[0] == 200
+    twice = orrery.run("failover", STACK, AWAY, "--back")
+    assert twice.returncode == 1 and f"{AWAY} serves already" in twice.stderr
+
+
+def test_a_region_does_not_come_back_before_it_has_all_that_it_missed(live: Live, orrery: Any) -> None:
+    """The link is still down when the region answers again: it is fenced by hand, and must stay so."""
+    from infra import catalog, runbook
+    from infra.errors import OrreryError
+    from infra.local.faults import Fault
+
+    book: Any = runbook.of(catalog.built(STACK))
+    cloud = Cloud(orrery.state)
+    with cloud.faults().held([Fault("hang", AWAY, "replication")]):
+        runbook.perform(book.failover(live, (HOME, AWAY), AWAY), lambda line: None)
+        assert ask(live, AWAY, "GET", "/ready")[0] == 503, "fenced by its own item: the other can't arrive"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(book, "ARRIVAL_S", 0.5)
+            with pytest.raises(OrreryError, match="waited 0 s in vain for a marker"):
+                runbook.perform(book.failback(live, (HOME, AWAY), AWAY), lambda line: None)
+        assert ask(live, AWAY, "GET", "/ready")[0] == 503
+    runbook.perform(book.failback(live, (HOME, AWAY), AWAY), lambda line: None)
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200
+
+
 def test_it_survives_a_restart_of_the_local_cloud(live: Live, orrery: Any) -> None:
     ask(live, HOME, "PUT", "/users/restarted", {"name": "R", "email": "r@example.com"})
     orrery.ok("down")
@@ -141,3 +198,44 @@ def test_a_short_drill_loses_nothing_and_says_what_clients_noticed(
     assert "All invariants held." in (folder / "report.md").read_text()
     assert "<svg" in (folder / "timeline.svg").read_text()
     assert orrery.run("fault", "list").stdout.count("eu-west-1") == 0, "the faults are gone"
+
+
+def test_a_region_that_returns_with_old_data_is_fenced_until_it_has_caught_up(
+    deployed: str, live: Live, orrery: Any, tmp_path: Path
+) -> None:
+    """An operator follows the runbook during the drill; a client that writes to the fenced region is refused."""
+    done = orrery.run("drill", STACK, "region_returns_fenced", "--hurry", "10", "--seed", "5", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / STACK).iterdir()
+    found = json.loads((folder / "measures.json").read_text())
+    lines = (folder / "journal.jsonl").read_text().splitlines()
+    events = [json.loads(line)["event"]["what"] for line in lines if "event" in line]
+    assert events.count("given up") == 2 and events.count("taken back") == 1
+    assert "fenced write refused: 503" in events and "fenced write accepted" not in events
+    assert found["late"] > 0 and found["lost"] == found["differing"] == []
+    paths = {json.loads(line)["call"]["path"] for line in lines if "call" in line}
+    assert paths == {"data", "api", "avatars", "shared"}
+    assert ask(live, AWAY, "GET", "/ready")[0] == 200, "it is open again"
+
+
+@pytest.mark.parametrize(("with_signal", "within_s"), [(signal.SIGKILL, 15.0), (signal.SIGINT, 10.0)])
+def test_a_drill_that_is_interrupted_removes_its_faults(
+    deployed: str, orrery: Any, tmp_path: Path, with_signal: signal.Signals, within_s: float
+) -> None:
+    drill = orrery.start("drill", STACK, "region_hangs", "--hurry", "2", "--out", str(tmp_path))
+
+    def faults() -> int:
+        return len(json.loads(orrery.ok("fault", "list", "--json")))
+
+    try:
+        until(lambda: "eu-west-1" in orrery.ok("fault", "list"), 60, "the fault to begin")
+        os.killpg(drill.pid, with_signal)
+        until(lambda: faults() == 0, within_s, "its faults to end")
+        if with_signal == signal.SIGINT:
+            out, err = drill.communicate(timeout=60)
+            assert drill.returncode == 130 and err.endswith("stopped\n"), out + err
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(drill.pid, signal.SIGKILL)
+        drill.communicate()
+    orrery.ok("replication", "set", "fast")

@@ -66,9 +66,14 @@ _MODULES = (
     Rule("protection-off", replace(r"(deletion_protection(?:_enabled)? +=) var\.deletion_protection", r"\1 false")),
     Rule(
         "destroyed-while-full",
-        replace(r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_s3_bucket"'),
+        replace(
+            r"(force_destroy +=) var\.force_destroy", r"\1 true", within='resource "aws_(?:s3_bucket|backup_vault)"'
+        ),
     ),
     Rule("no-last-snapshot", replace(r"(skip_final_snapshot +=) .*$", r"\1 true")),
+    Rule("backup-not-copied", without("copy_action {")),
+    Rule("backups-thrown-away", replace(r"(delete_after =) .*$", r"\1 1")),
+    Rule("backup-lock-removed", without_resource("aws_backup_vault_lock_configuration")),
     Rule("backups-off", replace(r"(backup_retention_period +=) .*$", r"\1 0")),
     Rule("log-retention-shortened", replace(r"(retention_in_days +=) .*$", r"\1 1")),
     Rule("dead-letters-shortened", replace(r"(message_retention_seconds +=) 1209600", r"\1 60")),
@@ -87,6 +92,7 @@ _MODULES = (
     Rule("flow-log-removed", without_resource("aws_flow_log")),
     Rule("alarm-removed", without_resource("aws_cloudwatch_metric_alarm")),
     Rule("alarm-tells-nobody", replace(r"(alarm_actions +=) .*$", r"\1 []")),
+    Rule("failover-turned-round", replace('"PRIMARY" : "SECONDARY"', '"SECONDARY" : "PRIMARY"')),
     Rule("health-not-checked", replace(r"^  health_check_id = .*$\n", "")),
     Rule("log-group-not-used", without("log_group  =", within='resource "aws_lambda_function"')),
     Rule("timeout-dropped", without("timeout +=", within='resource "aws_lambda_function"')),

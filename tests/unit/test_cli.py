@@ -134,6 +134,31 @@ def test_settings_come_from_the_environment_as_make_passes_them(orrery: Orrery) 
     refused(done, "still to come", "01_meteor")
 
 
+def test_choices_come_from_the_environment_as_make_passes_them(orrery: Orrery) -> None:
+    done = orrery("synth", "14", SET="tier=pilot_light promoted=true")
+    made = json.loads(done.stdout)
+    assert made["output"]["chosen_settings"]["value"] == {"promoted": True, "tier": "pilot_light"}
+    assert "api_eu" in made["module"]
+    again = orrery("synth", "14", "--set", "tier=pilot_light", SET="")
+    assert "api_eu" not in json.loads(again.stdout)["module"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "next_step"),
+    [
+        (["synth", "14", "--set", "tier=hot"], "has no tier 'hot'", "warm_standby"),
+        (["deploy", "14", "--set", "tear=hot"], "no setting 'tear', did you mean 'tier'", "tier=active_active"),
+        (["destroy", "01", "--set", "tier=x"], "01_meteor has no settings to choose", "leave out"),
+        (["plan", "14", "--set", "promoted=perhaps"], "promoted is true or false", "promoted=false"),
+        (["plan", "--all", "--set", "tier=x"], "settings are chosen for one stack", "name it"),
+        (["review", "--set", "tier=x"], "settings are chosen for one stack", "name it"),
+        (["deploy", "14", "--plan", "p", "--set", "tier=x"], "has its settings already", "review anew"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(orrery: Orrery, arguments: list[str], what: str, next_step: str) -> None:
+    refused(orrery(*arguments), what, next_step)
+
+
 def test_details_are_shown_only_when_asked_for(orrery: Orrery, tools: Path) -> None:
     put(tools, "node", "exit 3")
     quiet = orrery("synth", "14", PATH=str(tools))

@@ -27,7 +27,10 @@ class World:
         self.cut: set[str] = set()
         self.values: dict[tuple[str, str], Any] = {}
         self.arrived: list[Any] = []
-        self.queue = Queue(self.apply, self.delay, self.down, clock=lambda: self.time)
+        self.ahead: dict[str, float] = {}
+        self.queue = Queue(
+            self.apply, self.delay, self.down, clock=lambda: self.time, ahead=lambda region: self.ahead.get(region, 0.0)
+        )
 
     def delay(self, service: str, source: str, target: str) -> float:
         return self.delays.pop(0) if self.delays else 1.0
@@ -43,12 +46,13 @@ class World:
 
     def write(self, source: str, value: Any, *targets: str, key: str = "k", service: str = "dynamodb") -> None:
         """Write as a service does: here at once, elsewhere later."""
-        at = self.queue.now()
+        at, mine = self.queue.now(), (service, "1", source, "t", key)
         self.values[source, key] = value
+        written = self.queue.stamp(mine, at)
         if service == "dynamodb":
-            self.queue.supersede((service, "1", source, "t", key), at)
+            self.queue.supersede(mine, written)
         for target in targets:
-            self.queue.add(Write(service, "1", source, target, "t", key, at, at, {"value": value}, ("t",)))
+            self.queue.add(Write(service, "1", source, target, "t", key, written, at, {"value": value}, ("t",)))
 
     def after(self, seconds: float) -> None:
         self.time += seconds
@@ -85,6 +89,38 @@ def test_the_last_writer_wins_in_both_regions(first: str) -> None:
     world.after(10)
     assert {world.values[region, "k"] for region in (US, EU)} == {"newer"}
     assert world.arrived == ["newer"] and world.queue.counts == {"applied": 1, "superseded": 1, "failed": 0}
+
+
+@pytest.mark.parametrize(("ahead", "winner"), [(60.0, "older"), (-60.0, "newer"), (0.0, "newer")])
+def test_a_region_whose_clock_is_ahead_wins_against_a_later_write(ahead: float, winner: str) -> None:
+    world = World(3.0, 1.0)
+    world.ahead = {EU: ahead}
+    world.write(EU, "older", US)
+    world.after(0.5)
+    world.write(US, "newer", EU)
+    world.after(10)
+    assert {world.values[region, "k"] for region in (US, EU)} == {winner}, "both agree"
+
+
+@pytest.mark.parametrize("ahead", [60.0, -60.0])
+def test_a_region_with_a_wrong_clock_still_overwrites_what_it_has_seen(ahead: float) -> None:
+    world = World()
+    world.ahead = {EU: ahead}
+    for number in range(3):
+        for region, other in ((US, EU), (EU, US)):
+            world.write(region, f"{number} {region}", other)
+            world.after(10)
+    assert {world.values[region, "k"] for region in (US, EU)} == {f"2 {EU}"}, "each saw the one before it"
+
+
+def test_a_write_of_a_wrong_clock_travels_no_longer_than_others() -> None:
+    world = World(2.0)
+    world.ahead = {EU: 600.0}
+    world.write(EU, "one", US)
+    world.after(1.9)
+    assert (US, "k") not in world.values
+    world.after(0.2)
+    assert world.values[US, "k"] == "one"
 
 
 def test_a_deletion_is_a_write_like_others() -> None:
@@ -273,12 +309,16 @@ def test_a_wrong_pace_is_refused(wrong: Any, reason: str) -> None:
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ({"kind": "error", "service": "replication"}, "replication takes hang, delay, not error"),
-        ({"kind": "refuse", "service": "replication"}, "replication takes hang, delay, not refuse"),
+        ({"kind": "error", "service": "replication"}, "replication takes hang, delay, skew, not error"),
+        ({"kind": "refuse", "service": "replication"}, "replication takes hang, delay, skew, not refuse"),
         ({"kind": "hang", "service": "replication", "share": 0.5}, "hang takes region, service, not share"),
         ({"kind": "hang", "service": "replication", "operation": "PutItem"}, "not operation"),
         ({"kind": "hang", "service": "replication", "region": "mars-1"}, "has no port"),
         ({"kind": "delay", "service": "replication"}, "delay needs latency_ms"),
+        ({"kind": "skew", "service": "replication", "region": EU}, "skew needs ahead_s"),
+        ({"kind": "skew", "service": "replication", "ahead_s": 5}, "it needs a region"),
+        ({"kind": "skew", "service": "s3", "region": EU, "ahead_s": 5}, "service = replication"),
+        ({"kind": "skew", "service": "replication", "region": EU, "ahead_s": 5000}, "from -3600 to 3600"),
     ],
 )
 def test_a_wrong_fault_of_a_link_is_refused(table: dict[str, Any], reason: str) -> None:
@@ -315,6 +355,15 @@ async def links_are_down(made: Replication) -> None:
         assert not down(EU, EU), "two buckets of one region"
     await made.book.clear()
     assert not down(US, EU)
+
+
+def test_a_skew_is_of_one_regions_clock(made: Replication) -> None:
+    async def skewed() -> None:
+        await made.book.put("test", [Fault("skew", EU, "replication", ahead_s=300)])
+        assert (made.queue.ahead(EU), made.queue.ahead(US)) == (300.0, 0.0)
+        assert not made.queue.down(US, EU)
+
+    asyncio.run(skewed())
 
 
 def test_a_fault_adds_to_the_time_and_tells_how_many_it_met(made: Replication) -> None:

@@ -54,6 +54,49 @@ run "an_aws_resource_is_an_alias" {
   }
 }
 
+run "failover_has_one_primary_and_no_latency_record" {
+  command = plan
+
+  variables {
+    records = {
+      api = {
+        routing = "failover"
+        primary = "us-east-1"
+        endpoints = {
+          us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } }
+          eu-west-1 = { target = "eu.example.net", health_check = { host = "eu.example.net", path = "/health" } }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = (
+      aws_route53_record.failover["api/us-east-1"].failover_routing_policy[0].type == "PRIMARY" &&
+      aws_route53_record.failover["api/eu-west-1"].failover_routing_policy[0].type == "SECONDARY"
+    )
+    error_message = "The primary is the region that is named, the other one is the secondary."
+  }
+
+  assert {
+    condition     = length(aws_route53_record.latency) == 0 && length(aws_route53_health_check.endpoint) == 2
+    error_message = "A name has one kind of records, and each endpoint its health check."
+  }
+}
+
+run "a_primary_may_stand_alone" {
+  command = plan
+
+  variables {
+    records = { api = { routing = "failover", primary = "us-east-1", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } } } } }
+  }
+
+  assert {
+    condition     = length(aws_route53_record.failover) == 1
+    error_message = "A standby that isn't there yet has no record."
+  }
+}
+
 run "account_id_is_twelve_digits" {
   command         = plan
   expect_failures = [var.account_id]
@@ -128,5 +171,59 @@ run "zone_name_has_no_final_dot" {
 
   variables {
     zone_name = "identity.example.com."
+  }
+}
+
+run "routing_is_latency_or_failover" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { routing = "weighted", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } } } } }
+  }
+}
+
+run "failover_names_its_primary" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { routing = "failover", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } } } } }
+  }
+}
+
+run "a_primary_is_one_of_the_endpoints" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { routing = "failover", primary = "eu-west-1", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } } } } }
+  }
+}
+
+run "latency_knows_no_primary" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { primary = "us-east-1", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } } } } }
+  }
+}
+
+run "failover_is_between_two" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { routing = "failover", primary = "us-east-1", endpoints = { us-east-1 = { target = "us.example.net", health_check = { host = "us.example.net", path = "/health" } }, eu-west-1 = { target = "eu.example.net", health_check = { host = "eu.example.net", path = "/health" } }, eu-central-1 = { target = "de.example.net" } } } }
+  }
+}
+
+run "a_primary_has_a_health_check" {
+  command         = plan
+  expect_failures = [var.records]
+
+  variables {
+    records = { api = { routing = "failover", primary = "us-east-1", endpoints = { us-east-1 = { target = "us.example.net" } } } }
   }
 }

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import importlib.util
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -475,8 +476,26 @@ def test_a_table_that_is_gone_is_503(api: ModuleType, monkeypatch: pytest.Monkey
 def test_a_region_is_ready_when_its_canary_is_read_as_written(api: ModuleType, aws: Any) -> None:
     assert call(api, "GET /ready") == (200, {"status": "ok", "region": REGION})
     (canary,) = aws.scan()["Items"]
-    assert canary["user_id"] == f"canary-{REGION}"
+    assert canary["user_id"].startswith(f"canary-{REGION}-") and canary["expires_at"] > time.time()
     assert "email_hash" not in canary, "a lookup never finds it"
+
+
+def test_checks_at_the_same_time_do_not_read_each_others_canary(
+    api: ModuleType, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, other = api._table(), []
+    read = table.get_item
+
+    def another_checks_first(**wanted: Any) -> Any:
+        if not other:
+            other.append(True)
+            api._instance.cache_clear()
+            assert call(api, "GET /ready")[0] == 200
+        return read(**wanted)
+
+    monkeypatch.setattr(table, "get_item", another_checks_first)
+    assert call(api, "GET /ready")[0] == 200 and other
+    assert len(aws.scan()["Items"]) == 2
 
 
 def test_a_region_that_reads_something_old_is_not_ready(api: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

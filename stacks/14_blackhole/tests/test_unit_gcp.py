@@ -34,7 +34,8 @@ CHOSEN = {"gcp_replica": REPLICA, "gcp_platform": PLATFORM}
 
 
 def built(target: targets.Target, folder: Path, settings: dict[str, Any]) -> tuple[stack.Stack, dict[str, Any]]:
-    info = replace(catalog.resolve("14_blackhole"), settings=settings)
+    info = catalog.resolve("14_blackhole")
+    info = replace(info, settings={**info.settings, **settings})
     return stack.create(info, target, folder)
 
 

@@ -133,7 +133,7 @@ def test_the_outputs_lead_to_both_regions(made: dict[str, Any]) -> None:
     wanted = {
         f"{part}_{region.replace('-', '_')}" for part in ("api", "avatars", "topic") for region in REGIONS.values()
     }
-    assert wanted | {"public_name", "zone_id", "users_table", "pepper_secret"} == set(made["output"])
+    assert wanted | {"backup_vault", "public_name", "zone_id", "users_table", "pepper_secret"} == set(made["output"])
 
 
 def test_locally_only_the_query_log_is_left_out(tmp_path: Path) -> None:
