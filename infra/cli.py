@@ -246,6 +246,20 @@ def run(
 
 
 @app.command()
+def check(
+    stack: StackArgument,
+    exercise: Annotated[int, typer.Argument(envvar="EXERCISE", help="Its number in the stack's README.", min=1)],
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Say whether an exercise of a deployed stack is solved, and why not."""
+    from infra import catalog, targets
+    from infra import deploy as life
+
+    life.check(catalog.built(stack), targets.check_name(target), Ui(verbose), exercise)
+
+
+@app.command()
 def drill(
     stack: StackArgument,
     experiment: Annotated[

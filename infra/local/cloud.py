@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.aws import Aws
+from infra.local.cron import Cron
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
@@ -62,7 +63,8 @@ class Cloud:
         self.supervisor = Supervisor(self.place)
         self.aws = Aws(self.place)
         self.postgres = Postgres(self.place)
-        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres)}
+        self.cron = Cron(self.place)
+        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron)}
 
     # ---------------------------------------------------------------------------------- up and down
 
@@ -250,6 +252,18 @@ class Cloud:
         """Drop a database, its role and its password; fine when they are gone already."""
         self.postgres.drop(self._started("postgres"), name)
 
+    def install_crontab(self, name: str, file: Path, settings: Mapping[str, str]) -> None:
+        """Let the service ``cron`` run a crontab, with settings of this machine in place of those of the file."""
+        self.cron.install(name, file, settings)
+
+    def remove_crontab(self, name: str) -> None:
+        """Stop running a crontab; fine when it is not there."""
+        self.cron.remove(name)
+
+    def programs(self) -> Path:
+        """Return the folder of PostgreSQL's programs, such as psql: of the version that its server has."""
+        return self.postgres.binaries(interpreter(self.postgres.environment, lambda line: None))
+
     def leftovers(self, stack: str, regions: list[str]) -> list[str]:
         """Return what a destroyed stack left in the local AWS, by its tag and by its names."""
         from infra.local import leftovers
@@ -289,7 +303,7 @@ class Cloud:
             return
         say(f"starting {one.name}")
         if not self.supervisor.is_running():
-            self.supervisor.start(python)
+            self.supervisor.start(interpreter("local", say))
         self._start_on(self._assign_ports(one, say), one, python, say)
 
     def _start_on(self, ports: dict[str, int], one: Service, python: Path, say: Say) -> None:

@@ -123,7 +123,7 @@ def test_the_endpoint_of_a_service_that_never_ran_is_an_error(local: Cloud) -> N
 
 def test_status_and_down_are_fine_before_the_first_start(tmp_path: Path) -> None:
     fresh = Cloud(tmp_path / "nothing")
-    assert [one.state for one in fresh.status()] == ["stopped", "stopped"]
+    assert [one.state for one in fresh.status()] == ["stopped"] * 3
     fresh.down()
     assert not (tmp_path / "nothing").exists()
 
@@ -189,7 +189,7 @@ def test_data_of_a_version_that_is_gone_is_not_touched(local: Cloud, monkeypatch
     local.postgres.data.mkdir(parents=True)
     (local.postgres.data / "PG_VERSION").write_text("9\n")
     with pytest.raises(OrreryError, match=r"PostgreSQL 9, which is not installed"):
-        local.postgres._binaries(local.place.home / "bin" / "python")
+        local.postgres.binaries(local.place.home / "bin" / "python")
 
 
 # -------------------------------------------------------------------------------------- supervision
