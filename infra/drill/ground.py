@@ -117,6 +117,8 @@ class Ground(Protocol):
     """How long alarms may take to fire, counted from when the regions hold the same."""
     clear_s: float
     """How long they may take to clear."""
+    lasting: Sequence[str]
+    """Namespaces whose alarms stay as they are until a new value comes; see `infra.drill.alarms.Alarms`."""
     trial_most: float
     """At most so many times the wanted rate is tried, to learn how much a path carries; 0 is as many as it takes."""
 
@@ -159,6 +161,9 @@ class LocalGround:
     fire_s = 0.0
     clear_s = 100.0
     """A minute without a bad value, and the checks that say that all is well."""
+    lasting = ("AWS/Lambda",)
+    """An alarm of the emulator looks when its metric is written, and Lambda's errors and throttles only are when one
+    happens (docs/ledger.md)."""
     trial_most = 0.0
 
     def __init__(self, context: Context, seed: int, hurry: float) -> None:

@@ -92,6 +92,7 @@ class Drill:
             regions,
             settings.prefix,
             self._note,
+            place.lasting,
         )
         self.resolver = place.resolver(
             settings.zone, settings.name, self.workload.healthy, self._heard, self.alarms.report
@@ -344,7 +345,7 @@ class Drill:
         checks = {
             f"{len(through)} writes got through a fence": bool(through),
             f"an alarm did not fire: {', '.join(silent)}": real and bool(silent),
-            f"alarms still fire: {', '.join(sorted(self.alarms.firing & self.alarms.fired))}": not quiet,
+            f"alarms still fire: {', '.join(sorted(self.alarms.unquiet))}": not quiet,
             f"{len(found.lost)} keys have lost acknowledged writes": found.lost,
             f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
             f"{len(found.differing)} keys differ between the regions": found.differing,

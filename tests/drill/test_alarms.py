@@ -20,6 +20,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.firing: set[str] = set()
+        self.namespace = "AWS/DynamoDB"
         self.refuses = threading.Event()
 
     def get_paginator(self, name: str) -> Any:
@@ -29,7 +30,8 @@ class Watch:
         if self.refuses.is_set():
             self.refuses.clear()
             raise ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeAlarms")
-        return [{"MetricAlarms": [{"AlarmName": name, "StateValue": "ALARM"} for name in list(self.firing)]}]
+        firing = [{"AlarmName": name, "StateValue": "ALARM", "Namespace": self.namespace} for name in list(self.firing)]
+        return [{"MetricAlarms": firing}]
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def watch() -> Watch:
 @pytest.fixture
 def made(watch: Watch, heard: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Alarms]:
     monkeypatch.setattr(alarms, "LOOK_S", 0.01)
-    found = Alarms(lambda region: watch, ["us-east-1"], "orrery-", lambda *each: heard.append(each))
+    found = Alarms(lambda region: watch, ["us-east-1"], "orrery-", lambda *each: heard.append(each), ["AWS/Lambda"])
     found.start()
     yield found
     found.stop()
@@ -64,6 +66,16 @@ def test_one_that_fires_is_waited_for_until_it_clears(made: Alarms, watch: Watch
     watch.firing.clear()
     assert made.quiet(10)
     assert heard == [("alarm fires", "lag"), ("alarm clears", "lag")]
+
+
+def test_one_that_only_a_new_value_clears_is_told_and_not_waited_for(made: Alarms, watch: Watch) -> None:
+    watch.namespace = "AWS/Lambda"
+    watch.firing.add("orrery-throttles")
+    assert made.heard(["throttles"], 10) and made.quiet(0)
+    watch.namespace = "AWS/DynamoDB"
+    watch.firing.add("orrery-lag")
+    assert made.heard(["lag"], 10) and not made.quiet(0)
+    assert made.unquiet == {"lag"}
 
 
 def test_a_look_that_is_refused_is_made_again(made: Alarms, watch: Watch) -> None:
