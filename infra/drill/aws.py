@@ -586,7 +586,7 @@ class AwsGround:
     fire_s = 300.0
     """A health check's metric and its alarm count by the minute."""
     clear_s = 600.0
-    lasting = ()
+    lasting: Sequence[str] = ()
     trial_most = 10.0
     ask_s = ASK_S
     """How often each home asks for the name."""

@@ -161,7 +161,7 @@ class LocalGround:
     fire_s = 0.0
     clear_s = 100.0
     """A minute without a bad value, and the checks that say that all is well."""
-    lasting = ("AWS/Lambda",)
+    lasting: Sequence[str] = ("AWS/Lambda",)
     """An alarm of the emulator looks when its metric is written, and Lambda's errors and throttles only are when one
     happens (docs/ledger.md)."""
     trial_most = 0.0
