@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift data run check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -45,6 +45,8 @@ deploy: ## STACK=… [SET="a=b c=d"] [TARGET=aws] [YES=1]: deploy, prove that it
 	@$(ORRERY) deploy "$(STACK)"
 drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
+data: ## STACK=…: download its public data, where a command can; goes on where it stopped
+	@$(ORRERY) data "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
 check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, and why not

@@ -230,6 +230,19 @@ def drift(
         raise typer.Exit(drifts.FOUND)
 
 
+@app.command("data")
+def download(
+    stack: StackArgument,
+    again: Annotated[bool, typer.Option("--again", help="Also what is there already.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Download a stack's public data from its publisher; goes on where it stopped."""
+    from infra import catalog
+    from infra import download as downloads
+
+    downloads.data(catalog.built(stack), Ui(verbose), again=again)
+
+
 @app.command()
 def run(
     stack: StackArgument,
