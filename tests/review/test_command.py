@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from infra import catalog
 from infra.paths import ROOT, STATE
+
+BUILT = sum(info.built for info in catalog.load().values())
 
 pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("review-command")]
 
@@ -70,7 +73,7 @@ def test_an_unchanged_checkout_changes_nothing(run: Run) -> None:
     done = run("--all")
     assert done.returncode == 0, done.stderr
     assert "## Nothing changes." in done.stdout
-    assert "2 stacks compared, 2 of them unchanged" in done.stdout
+    assert f"{BUILT} stacks compared, {BUILT} of them unchanged" in done.stdout
 
 
 def test_a_change_is_judged_in_all_three_forms_and_twice_alike(run: Run, edit: Any, clone: Path) -> None:
@@ -135,7 +138,7 @@ def test_a_functions_code_makes_its_stacks_differ(run: Run, edit: Any, clone: Pa
     edit("lambdas/identity_api/handler.py", "from __future__", "# one line more\nfrom __future__")
     done = run("--all")
     assert done.returncode == 0, done.stderr
-    assert "2 stacks compared, 1 of them unchanged" in done.stdout
+    assert f"{BUILT} stacks compared, {BUILT - 1} of them unchanged" in done.stdout
     assert "source_code_hash" in done.stdout
 
 
