@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.aws import Aws
+from infra.local.bigquery import BigQuery
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
@@ -29,6 +30,7 @@ from infra.local.service import (
     is_free,
     write_private,
 )
+from infra.local.snowflake import Snowflake
 from infra.local.supervision import Supervisor, alive
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ class Cloud:
         self.supervisor = Supervisor(self.place)
         self.aws = Aws(self.place)
         self.postgres = Postgres(self.place)
-        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres)}
+        self.services: dict[str, Service] = {
+            one.name: one for one in (self.aws, self.postgres, Snowflake(self.place), BigQuery(self.place))
+        }
 
     # ---------------------------------------------------------------------------------- up and down
 
@@ -133,6 +137,10 @@ class Cloud:
         self.down()
         shutil.rmtree(outside_root(self.place.home), ignore_errors=True)
         shutil.rmtree(self.place.home, ignore_errors=True)
+
+    def usual(self) -> list[str]:
+        """Return the services that need no environment of their own: those that start when none is named."""
+        return [one.name for one in self.services.values() if one.environment == "local"]
 
     def status(self) -> list[ServiceStatus]:
         """Return what is known about every service, running or not."""
@@ -289,7 +297,8 @@ class Cloud:
             return
         say(f"starting {one.name}")
         if not self.supervisor.is_running():
-            self.supervisor.start(python)
+            # The supervisor is a package of the local environment, whichever service comes first.
+            self.supervisor.start(python if one.environment == "local" else interpreter("local", say))
         self._start_on(self._assign_ports(one, say), one, python, say)
 
     def _start_on(self, ports: dict[str, int], one: Service, python: Path, say: Say) -> None:
