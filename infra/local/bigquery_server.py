@@ -9,15 +9,29 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import duckdb_extension_spatial
 from bqemulator.config import LogLevel, PersistenceMode, Settings
 from bqemulator.server import run_forever
+from bqemulator.sql.rewriter import create_table_schema_ctas
+from sqlglot import exp
+
+
+def take_queries_in_parentheses(rewriter: Any) -> None:
+    """Let ``create table x (columns) as (select …)`` work as it does without the parentheses, which dbt writes."""
+    original = rewriter._first_select
+
+    def first_select(body: Any) -> Any:
+        return original(body.this if isinstance(body, exp.Subquery) else body)
+
+    rewriter._first_select = first_select
 
 
 def main(port: int, grpc_port: int, folder: Path) -> None:
     """Serve until a signal comes."""
+    take_queries_in_parentheses(create_table_schema_ctas)
     package = Path(duckdb_extension_spatial.__file__).parent
     extension = package / "extensions" / f"v{duckdb.__version__}" / "spatial.duckdb_extension"
     with duckdb.connect() as connection:

@@ -11,15 +11,60 @@ from importlib import import_module
 from typing import Any
 
 import uvicorn
+from fakesnow import transforms
+from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.instance import FakeSnow
+from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 
+def mend_statements(cursor: Any) -> None:
+    """Make ``create temporary table a.b.c`` an ordinary table of that schema, and a merge one that fakesnow reads.
+
+    DuckDB 2 has temporary tables in a catalog of their own and refuses another name, on which dbt's unit tests and
+    merges depend. What differs: other sessions see the table, and it stays until it is dropped, as dbt does.
+    """
+    original, merge = cursor._transform, transforms.merge
+
+    def transform(self: Any, expression: Any, params: Any) -> Any:
+        if isinstance(expression, exp.Create) and (table := expression.find(exp.Table)) and table.db:
+            properties = expression.args.get("properties")
+            for each in list(properties.expressions) if properties else []:
+                if isinstance(each, exp.TemporaryProperty):
+                    each.pop()
+        transformed = original(self, expression, params)
+        if (comment := transformed.args.get("table_comment")) and comment[1] is None:
+            # Noting that there is none would be a write to a second database, which DuckDB refuses in a transaction.
+            del transformed.args["table_comment"]
+        return transformed
+
+    def split_merge(expression: Any) -> Any:
+        return merge(name_the_source(expression) if isinstance(expression, exp.Merge) else expression)
+
+    cursor._transform, transforms.merge = transform, split_merge
+
+
+def name_the_source(merge: Any) -> Any:
+    """Put the source's name before what a merge inserts without one, as dbt writes it.
+
+    Such a column can only be the source's; fakesnow would look for it in both tables and find it twice.
+    """
+    source = merge.args["using"].alias_or_name
+    for when in merge.args["whens"]:
+        then = when.args.get("then")
+        if isinstance(then, exp.Insert):
+            for column in then.expression.find_all(exp.Column):
+                if not column.table:
+                    column.set("table", exp.to_identifier(source))
+    return merge
+
+
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
+    mend_statements(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
 
     async def health(request: Request) -> JSONResponse:

@@ -97,6 +97,32 @@ def test_a_hung_warehouse_is_noticed_and_up_brings_it_back(warehouses: Cloud) ->
     assert pid_of(warehouses, "snowflake") != pid
 
 
+def test_snowflake_takes_what_dbt_writes(warehouses: Cloud) -> None:
+    """A temporary table by its full name, and within a transaction a merge that inserts without naming its source."""
+    found = ask(
+        warehouses,
+        "snowflake",
+        "create or replace table kept.public.merged (name varchar, e double)",
+        "insert into kept.public.merged values ('Toro', 0.1), ('Adonis', 0.764)",
+        "create or replace temporary table kept.public.fresh as select 'Toro' as name, 0.4358 as e union all select 'Icarus', 0.827",
+        "begin",
+        "merge into kept.public.merged as d using kept.public.fresh as s on (s.name = d.name)"
+        " when matched then update set e = s.e when not matched then insert (name, e) values (name, e)",
+        "commit",
+        "drop table kept.public.fresh",
+        "select name, round(e::double, 4) from kept.public.merged order by name",
+    )
+    assert found == "[('Adonis', 0.764), ('Icarus', 0.827), ('Toro', 0.4358)]"
+
+
+def test_bigquery_takes_what_dbt_writes(warehouses: Cloud) -> None:
+    """Declared columns before a query in parentheses: how a table with a contract is made."""
+    table = "create or replace table kept.declared (n int64, e float64) as (select 1 as n, cast(0.5 as float64) as e)"
+    types = "select column_name, data_type from kept.INFORMATION_SCHEMA.COLUMNS where table_name = 'declared'"
+    assert ask(warehouses, "bigquery", table, "select n, e from kept.declared") == "[(1, 0.5)]"
+    assert ask(warehouses, "bigquery", types + " order by 1") == "[('e', 'FLOAT64'), ('n', 'INT64')]"
+
+
 def test_the_services_download_nothing(warehouses: Cloud) -> None:
     for name in ("snowflake", "bigquery"):
         log = warehouses.log_path(name).read_text()
