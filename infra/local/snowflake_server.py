@@ -6,14 +6,17 @@ keeps everything in memory; a folder can be asked for by a session, but then no 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib import import_module
 from typing import Any
 
+import duckdb
 import uvicorn
 from fakesnow import transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.instance import FakeSnow
+from snowflake.connector.errors import ProgrammingError
 from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -46,6 +49,26 @@ def mend_statements(cursor: Any) -> None:
     cursor._transform, transforms.merge = transform, split_merge
 
 
+def end_broken_transactions(cursor: Any) -> None:
+    """Answer with an error, once, after a statement failed within a transaction, and let the session go on.
+
+    DuckDB refuses all that follows. fakesnow takes that for a fault of its own, and clients repeat the statement for
+    minutes. Snowflake would keep what the transaction did before: here all of it is undone, and the error says so.
+    """
+    original = cursor.execute
+
+    def execute(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(self, *arguments, **named)
+        except duckdb.TransactionException as error:
+            with contextlib.suppress(duckdb.Error):
+                self._duck_conn.execute("rollback")
+            message = f"the transaction was rolled back, because a statement in it failed: {error}"
+            raise ProgrammingError(msg=message, errno=90232, sqlstate="25P02") from error
+
+    cursor.execute = execute
+
+
 def name_the_source(merge: Any) -> Any:
     """Put the source's name before what a merge inserts without one, as dbt writes it.
 
@@ -64,6 +87,7 @@ def name_the_source(merge: Any) -> Any:
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
+    end_broken_transactions(FakeSnowflakeCursor)
     mend_statements(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
 

@@ -27,7 +27,12 @@ with snowflake.connector.connect(
     database="KEPT", schema="PUBLIC", session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
 ) as connection:
     for statement in statements:
-        rows = connection.cursor().execute(statement).fetchall()
+        try:
+            rows = connection.cursor().execute(statement.removeprefix("try ")).fetchall()
+        except snowflake.connector.errors.ProgrammingError as error:
+            if not statement.startswith("try "):
+                raise
+            rows = error.msg
 print(rows)
 """
 BIGQUERY = """
@@ -59,10 +64,14 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 def ask(cloud: Cloud, name: str, *statements: str) -> str:
-    command = [str(envs.ensure("orbit")), "-P", "-c", CLIENTS[name], str(cloud.endpoint(name).port), *statements]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | without_proxy())
+    done = call(cloud, name, *statements)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.strip()
+
+
+def call(cloud: Cloud, name: str, *statements: str) -> subprocess.CompletedProcess[str]:
+    command = [str(envs.ensure("orbit")), "-P", "-c", CLIENTS[name], str(cloud.endpoint(name).port), *statements]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | without_proxy())
 
 
 @pytest.mark.parametrize("name", ["snowflake", "bigquery"])
@@ -113,6 +122,18 @@ def test_snowflake_takes_what_dbt_writes(warehouses: Cloud) -> None:
         "select name, round(e::double, 4) from kept.public.merged order by name",
     )
     assert found == "[('Adonis', 0.764), ('Icarus', 0.827), ('Toro', 0.4358)]"
+
+
+def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None:
+    ask(warehouses, "snowflake", "create or replace table kept.public.broken (n integer)")
+    failing = (
+        "begin",
+        "insert into kept.public.broken values (1)",
+        "try select no_such_column from kept.public.broken",
+    )
+    count = "select count(*) from kept.public.broken"
+    assert "rolled back" in ask(warehouses, "snowflake", *failing, f"try {count}")
+    assert ask(warehouses, "snowflake", *failing, f"try {count}", count) == "[(0,)]"
 
 
 def test_bigquery_takes_what_dbt_writes(warehouses: Cloud) -> None:

@@ -23,7 +23,8 @@
   ({{ cleaned(column) }} is not null and {{ value }} is null)
 {%- endmacro %}
 
-{# The contracts' form of a number: what floating-point arithmetic may differ in is rounded away. #}
+{# The contracts' form of a number: what floating-point arithmetic may differ in is rounded away. A value that is taken
+   over keeps all digits of its source: with fewer, ties like 0.0825021250 are rounded up here and down there. #}
 {% macro rounded(expression, digits=6) -%}
   cast(round(cast({{ expression }} as {{ float_type() }}), {{ digits }}) as {{ float_type() }})
 {%- endmacro %}

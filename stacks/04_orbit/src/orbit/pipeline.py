@@ -47,15 +47,15 @@ def dbt(target: str, work: Path, *commands: list[str]) -> None:
 
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", target]
     common += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
+    common += ["--no-use-colors"]
+    # The project is read once, and what was read is handed on: it takes longer than most models.
     manifest = None
-    for command in commands:
-        runner = dbtRunner(manifest=manifest)
-        done = runner.invoke([*command, *common, "--no-use-colors", "--no-partial-parse"])
+    for command in [["parse"], *commands]:
+        done = dbtRunner(manifest=manifest).invoke([*command, *common])
         if not done.success:
-            raise Failed(
-                f"dbt {' '.join(command)} failed on {target}" + (f": {done.exception}" if done.exception else "")
-            )
-        manifest = runner.manifest or manifest
+            why = f": {done.exception}" if done.exception else ""
+            raise Failed(f"dbt {' '.join(command)} failed on {target}{why}")
+        manifest = done.result if command == ["parse"] else manifest
 
 
 def balance(target: str) -> dict[str, int]:
