@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         made.erase()
 
 
-def run(cloud: Cloud, folder: Path, target: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def command(cloud: Cloud, folder: Path, target: str, *arguments: object) -> dict[str, Any]:
+    """Return how the pipeline is started, for `subprocess`."""
     snowflake = cloud.endpoint("snowflake")
     environment = {
         **os.environ,
@@ -50,12 +52,17 @@ def run(cloud: Cloud, folder: Path, target: str, *arguments: object) -> subproce
         "ORBIT_SNOWFLAKE_HOST": snowflake.host,
         "ORBIT_SNOWFLAKE_PORT": str(snowflake.port),
         "ORBIT_SNOWFLAKE_PASSWORD": "any",
+        "ORBIT_SNOWFLAKE_PROTOCOL": "http",
         "ORBIT_BIGQUERY_ENDPOINT": cloud.endpoint("bigquery").url,
         "ORBIT_BIGQUERY_TOKEN": "any",
     }
-    command = [str(envs.ensure("orbit")), "-P", "-m", "orbit.pipeline", "--target", target]
-    command += ["--work", str(folder / target), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    started = [str(envs.ensure("orbit")), "-P", "-u", "-m", "orbit.pipeline", "--target", target]
+    return {"args": [*started, "--work", str(folder / target), *map(str, arguments)], "env": environment}
+
+
+def run(cloud: Cloud, folder: Path, target: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    started = command(cloud, folder, target, *arguments)
+    return subprocess.run(**started, capture_output=True, text=True, timeout=240)
 
 
 def build(cloud: Cloud, folder: Path, target: str, *arguments: object) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -122,3 +129,22 @@ def test_a_changed_file_replaces_nothing(cloud: Cloud, delivered: SimpleNamespac
     assert done.stderr.strip() == "error: changed.csv: its columns changed: missing moid; new earth_moid"
     summary, after = build(cloud, tmp_path, "duckdb")
     assert after == before and summary["bodies"]["read"] == 120
+
+
+@pytest.mark.parametrize(
+    "moment", ["Running with dbt", "START sql incremental model orbit_core.bodies", "START sql table model orbit_marts"]
+)
+def test_a_killed_run_is_made_good_by_the_next(
+    cloud: Cloud, delivered: SimpleNamespace, tmp_path: Path, moment: str
+) -> None:
+    files = ("--bodies", delivered.first, "--approaches", delivered.feed)
+    (tmp_path / "whole").mkdir()
+    _, undisturbed = build(cloud, tmp_path / "whole", "duckdb", *files)
+    with subprocess.Popen(**command(cloud, tmp_path, "duckdb", *files), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert any(moment in line for line in process.stdout), "it ended before that moment"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    summary, marts = build(cloud, tmp_path, "duckdb", *files)
+    assert marts == undisturbed
+    assert summary["bodies"]["read"] == 120

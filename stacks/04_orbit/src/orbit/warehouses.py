@@ -75,7 +75,7 @@ class Snowflake:
             password=os.environ["ORBIT_SNOWFLAKE_PASSWORD"],
             host=os.environ["ORBIT_SNOWFLAKE_HOST"],
             port=int(os.environ["ORBIT_SNOWFLAKE_PORT"]),
-            protocol="http",
+            protocol=os.environ.get("ORBIT_SNOWFLAKE_PROTOCOL", "https"),
             database=os.environ["ORBIT_DATABASE"],
             schema=RAW,
         )
