@@ -1,12 +1,13 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift run drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
-        test test-unit test-modules test-e2e scan lint fmt clean
+.PHONY: help list graph plan review deploy drift data run check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
+        test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
 DATA ?=
 EXPERIMENT ?=
+EXERCISE ?=
 SET ?=
 SEED ?= 1
 SEEDS ?= 10
@@ -44,9 +45,13 @@ deploy: ## STACK=… [SET="a=b c=d"] [TARGET=aws] [YES=1]: deploy, prove that it
 	@$(ORRERY) deploy "$(STACK)"
 drift: ## STACK=… [TARGET=aws]: what was changed behind Terraform's back
 	@$(ORRERY) drift "$(STACK)"
+data: ## STACK=…: download its public data, where a command can; goes on where it stopped
+	@$(ORRERY) data "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
-drill: ## STACK=… [EXPERIMENT=…] [SEED=1]: break it while clients use it, and measure what they noticed
+check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, and why not
+	@$(ORRERY) check "$(STACK)" "$(EXERCISE)"
+drill: ## STACK=… [EXPERIMENT=…] [SEED=1] [TARGET=aws]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
 drills: ## STACK=… [SEEDS=10] [HURRY=10]: every experiment with so many seeds, shuffled, all times divided; a table at the end
 	@$(ORRERY) drill "$(STACK)" --all --seeds "$(SEEDS)" --hurry "$(HURRY)"
@@ -71,10 +76,12 @@ module: ## [MODULE=…]: a module's variables and outputs
 docs: ## write the generated parts of the documentation
 	@$(ORRERY) docs
 
-test: ## everything: unit, modules, end to end
-	@$(MAKE) --no-print-directory test-unit test-modules test-e2e
+test: ## everything: unit, shell scripts, modules, end to end
+	@$(MAKE) --no-print-directory test-unit test-bash test-modules test-e2e
 test-unit: ## fast tests, no services, no terraform
 	$(TEST) -m "not e2e and not terraform" -n 2 --cov --cov-report=term $(PYTEST_ARGS)
+test-bash: ## the stacks' shell scripts, with bats
+	scripts/bats.sh stacks/*/tests/*.bats
 test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
 test-e2e: ## stacks and services on a local cloud of their own
@@ -91,7 +98,7 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(LINT)/mypy
 	$(ORRERY) terraform fmt -check -recursive modules
 	$(ORRERY) terraform fmt -check -recursive infra/policies
-	$(LINT)/shellcheck orrery .ci/run scripts/*.sh
+	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/* stacks/*/tests/*.bats
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
@@ -106,6 +113,7 @@ bench: ## measure the budgets and write docs/benchmarks.md
 	.venv/bin/python -P scripts/bench_review.py
 	@$(ORRERY) env local >/dev/null
 	.venv/bin/python -P scripts/bench_faults.py
+	"$$($(ORRERY) env test)" -P scripts/bench_comet.py
 lock: ## lock every requirements/*.in and lambdas/*/requirements.in again
 	@$(ORRERY) lock
 clean: ## remove environments and caches; the local cloud's data and all states stay

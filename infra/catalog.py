@@ -19,13 +19,29 @@ LEVELS = ("Beginner", "Intermediate", "Advanced", "Expert", "Elite", "Ultimate",
 
 @dataclass(frozen=True)
 class Source:
-    """Where a stack's data comes from, and under which licence it may be used."""
+    """Where a stack's data comes from, and under which licence it may be used.
+
+    Parameters
+    ----------
+    name, publisher, licence : str
+        What it is, whose, and how it may be used.
+    url : str
+        Where it is: a page, or with `file` the file itself.
+    size : str
+        In words.
+    file : str
+        Under which name ``orrery data`` keeps it; empty for what no command can download.
+    sha256 : str
+        Of the file; empty where the publisher goes on changing it.
+    """
 
     name: str
     publisher: str
     licence: str
     url: str = ""
     size: str = ""
+    file: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, eq=False)  # there is one of each, and a table of settings can't be hashed

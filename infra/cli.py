@@ -230,6 +230,19 @@ def drift(
         raise typer.Exit(drifts.FOUND)
 
 
+@app.command("data")
+def download(
+    stack: StackArgument,
+    again: Annotated[bool, typer.Option("--again", help="Also what is there already.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Download a stack's public data from its publisher; goes on where it stopped."""
+    from infra import catalog
+    from infra import download as downloads
+
+    downloads.data(catalog.built(stack), Ui(verbose), again=again)
+
+
 @app.command()
 def run(
     stack: StackArgument,
@@ -243,6 +256,20 @@ def run(
 
     path = Path(data).expanduser().resolve() if data else None
     life.run(catalog.built(stack), targets.check_name(target), Ui(verbose), path)
+
+
+@app.command()
+def check(
+    stack: StackArgument,
+    exercise: Annotated[int, typer.Argument(envvar="EXERCISE", help="Its number in the stack's README.", min=1)],
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Say whether an exercise of a deployed stack is solved, and why not."""
+    from infra import catalog, targets
+    from infra import deploy as life
+
+    life.check(catalog.built(stack), targets.check_name(target), Ui(verbose), exercise)
 
 
 @app.command()
@@ -261,21 +288,39 @@ def drill(
     ] = False,
     seeds: Annotated[int, typer.Option(envvar="SEEDS", help="How many, with --all.", min=1)] = 10,
     out: Annotated[str, typer.Option(help="Where reports go.")] = "drills",
+    mend: Annotated[
+        bool, typer.Option("--mend", envvar="MEND", help="On AWS: undo what a drill that was killed left.")
+    ] = False,
     target: TargetOption = "local",
+    yes: Annotated[bool, typer.Option("--yes", envvar="YES", help="On AWS: don't ask before it starts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Break a deployed stack while clients use it, and measure what they noticed."""
-    from infra import catalog
-    from infra.drill import command
+    from infra import catalog, targets
+    from infra.drill import account, command
 
-    command.check_target(target)
-    found, wanted = catalog.built(stack), command.rates_from(rates)
-    if every and experiment:
-        raise OrreryError("--all runs every experiment", next_step=f"leave out --all, or {experiment}")
+    found, wanted, name = catalog.built(stack), command.rates_from(rates), targets.check_name(target)
+    if mend:
+        account.mend(found, name, Ui(verbose))
+        return
+    if every and (experiment or name != "local"):
+        raise OrreryError(
+            "--all runs every experiment, on the local cloud", next_step="leave out --all, or what contradicts it"
+        )
     if every:
         command.drill_all(found, Ui(verbose), seeds=seeds, hurry=hurry, rates=wanted, order=seed, out=Path(out))
         return
-    command.drill(found, Ui(verbose), experiment=experiment, seed=seed, hurry=hurry, rates=wanted, out=Path(out))
+    command.drill(
+        found,
+        Ui(verbose),
+        experiment=experiment,
+        seed=seed,
+        hurry=hurry,
+        rates=wanted,
+        out=Path(out),
+        target=name,
+        yes=yes,
+    )
 
 
 @app.command()
@@ -317,7 +362,7 @@ def destroy(
 def up(
     services: Annotated[
         list[str] | None,
-        typer.Argument(help="aws, postgres, snowflake, bigquery; none means the first two."),
+        typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means the first three."),
     ] = None,
 ) -> None:
     """Start services of the local cloud."""
@@ -334,7 +379,7 @@ def up(
 @app.command()
 def down(
     services: Annotated[
-        list[str] | None, typer.Argument(help="aws, postgres, snowflake, bigquery; none means all.")
+        list[str] | None, typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means all.")
     ] = None,
 ) -> None:
     """Stop services of the local cloud; their data stays."""

@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from infra import ledger, runbook, settings, targets
 from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
-from infra.live import Live
+from infra.live import Check, Live
 from infra.output import Ui
 from infra.paths import STATE
 from infra.stack import Stack
@@ -163,6 +163,7 @@ def deploy(
         if saved and settings.choices(info):  # it may have been planned with other settings than this command's
             at.stack, _ = stacks.create(settings.remember(info, state.outputs)[0], at.target, at.terraform.folder)
         live = at.live_from(state)
+        _install_crontab(at, live)
         runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)
         ui.say()
@@ -189,6 +190,24 @@ def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
         at.stack.run(at.live(), data)
 
 
+def check(info: StackInfo, target_name: str, ui: Ui, exercise: int) -> None:
+    """Check an exercise of a deployed stack; see `Stack.check`.
+
+    Raises
+    ------
+    OrreryError
+        It isn't deployed, there is no such exercise, or it isn't solved.
+    """
+    with session(info, target_name, ui) as at, _stack_code(info):
+        failed = _report(at.stack.check(at.live(), exercise), ui)
+        if failed:
+            raise OrreryError(
+                f"exercise {exercise} of {info.id} is not solved yet: {', '.join(failed)}",
+                next_step="the lines above say what was seen; the README says what is asked",
+            )
+        ui.say(f"Exercise {exercise} of {info.id} is solved.")
+
+
 def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
     """Remove a stack and check that nothing of it is left in the local cloud.
 
@@ -201,6 +220,8 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         plan = at.terraform.plan(destroy=True)
         show_plan(plan, info, target_name, ui)
         _confirm(plan, yes or at.target.disposable, at.target)
+        if at.cloud:
+            at.cloud.remove_crontab(info.slug)
         if plan.changes or plan.outputs:
             at.terraform.apply(plan)
         runbook.forget(at.terraform.folder)
@@ -231,7 +252,7 @@ def reset(ui: Ui, *, yes: bool) -> None:
     """
     states = sorted((STATE / "stacks").glob("*/local"))
     if not yes:
-        _ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
+        ask(f"This deletes the local cloud's data and the local state of {len(states)} stacks.")
     with ExitStack() as held:
         for folder in states:
             held.enter_context(lock(folder, folder.parent.name))
@@ -271,7 +292,7 @@ def _confirm(plan: Plan, yes: bool, target: Target) -> None:
             f"the plan destroys or replaces data, in {counted(len(losing), 'resource')}: {names}",
             next_step="read the plan above; if that is what you want: YES=1 (or --yes)",
         )
-    _ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
+    ask(f"This destroys or replaces data, in {counted(len(losing), 'resource')}.")
 
 
 def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
@@ -295,7 +316,7 @@ def _check_allowed(plan: Plan, allowed: Sequence[str]) -> None:
         )
 
 
-def _ask(what: str) -> None:
+def ask(what: str) -> None:
     """Go on only when the user types yes; without a terminal there is nobody to ask."""
     if not sys.stdin.isatty():
         raise OrreryError(what, next_step="if that is what you want: YES=1 (or --yes)")
@@ -306,17 +327,32 @@ def _ask(what: str) -> None:
 
 def _smoke(stack: Stack, live: Live, ui: Ui) -> None:
     """Run the stack's own checks, print each, and fail when one fails."""
-    failed: list[str] = []
     with ui.step("checking that it works"), _stack_code(stack.info):
-        for check in stack.smoke(live):
-            ui.say(f"  {'ok' if check.ok else 'FAILED'}  {check.name}{': ' + check.seen if check.seen else ''}")
-            if not check.ok:
-                failed.append(check.name)
+        failed = _report(stack.smoke(live), ui)
     if failed:
         raise OrreryError(
             f"deployed, but {len(failed)} smoke checks failed: {', '.join(failed)}",
             next_step="make logs SERVICE=aws shows what the functions said; the deployment stays as it is",
         )
+
+
+def _report(checks: Iterable[Check], ui: Ui) -> list[str]:
+    """Print each check as it is done, and return the names of those that failed."""
+    failed: list[str] = []
+    for each in checks:
+        ui.say(f"  {'ok' if each.ok else 'FAILED'}  {each.name}{': ' + each.seen if each.seen else ''}")
+        if not each.ok:
+            failed.append(each.name)
+    return failed
+
+
+def _install_crontab(at: Session, live: Live) -> None:
+    """Let the local cloud run the stack's crontab, if it has one; on AWS schedules of its own do that."""
+    if at.cloud:
+        with _stack_code(at.stack.info):
+            crontab = at.stack.crontab(live)
+        if crontab:
+            at.cloud.install_crontab(at.stack.info.slug, crontab.file, crontab.settings)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +58,22 @@ class Ref(str):
     def __iter__(self) -> Any:
         """Refuse: how many elements there are is known only to Terraform."""
         raise TypeError(f"{self!s} can't be looped over: its length is known only after the plan")
+
+
+@dataclass(frozen=True)
+class Crontab:
+    """What the service ``cron`` of the local cloud runs for a stack.
+
+    Parameters
+    ----------
+    file : Path
+        The crontab, as a real cron would take it.
+    settings : mapping
+        Where things lie on this machine; they win over the settings in the file.
+    """
+
+    file: Path
+    settings: Mapping[str, str]
 
 
 class Module:
@@ -167,9 +184,10 @@ class Stack:
         self._check_instance_name(name)
         interface = modules.load(module)
         stand_in = self.target.local and interface.local == "stand-in"
-        modules.check_inputs(self.info.id, name, interface, inputs, none_is_given=stand_in)
-        given = {key: value for key, value in inputs.items() if value is not None}
         absent = self.target.local and interface.local == "cloud-only"
+        # What comes from a module that is left out is None: a module that is replaced or left out itself can take that.
+        modules.check_inputs(self.info.id, name, interface, inputs, none_is_given=stand_in or absent)
+        given = {key: value for key, value in inputs.items() if value is not None}
         self._modules[name] = Module(self.info.id, name, interface, present=not absent)
         if absent:
             self.skipped.append(name if name == module else f"{name} ({module})")
@@ -280,6 +298,17 @@ class Stack:
             The user's own file; None means the stack's generated data.
         """
         raise OrreryError(f"{self.info.id} has nothing to run", next_step="see its README for what to try")
+
+    def check(self, live: Live, exercise: int) -> Iterable[Check]:
+        """Yield checks of what the user made of one of the README's exercises; each looks at the deployed stack."""
+        raise OrreryError(
+            f"{self.info.id} has no exercise {exercise} that can be checked",
+            next_step="see the exercises in its README",
+        )
+
+    def crontab(self, live: Live) -> Crontab | None:
+        """Return what the local cloud's service ``cron`` runs while the stack is deployed, if anything."""
+        return None
 
     def next_steps(self) -> list[str]:
         """Return the commands that a user may want to try next."""

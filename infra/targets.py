@@ -1,4 +1,6 @@
-"""What differs between the targets: endpoint, backend, account, credentials. Nothing else in the repository asks.
+"""What differs between the targets: endpoint, backend, account, credentials. Nothing else asks.
+
+Drills do: where one takes place is `infra.drill.ground`.
 
 ``local``
     The local cloud. State in a file below ``.orrery``.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class Imbalance(AssertionError):
@@ -48,3 +50,26 @@ class Balance:
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, in the order in which they are read."""
         return asdict(self)
+
+
+def format_balance(result: Mapping[str, Any]) -> str:
+    """Return the balance of a load in a few lines for people.
+
+    Parameters
+    ----------
+    result : mapping
+        Whatever has the five counts: a result of `jobs.load.load` as a mapping, or a record of the ledger.
+    """
+    status = result.get("status", "loaded")
+    if status.endswith("rejected"):
+        lines = [f"refused as a whole: {result['error_code']}: {result['error']}"]
+    else:
+        parts = [f"{result[name]:,} {name}" for name in ("loaded", "updated", "duplicate", "quarantined")]
+        lines = [f"{result['read']:,} read = " + " + ".join(parts)]
+    if status.startswith("already_"):
+        lines.insert(0, "Nothing to do: this content was delivered before. What it came to then:")
+    for reason, count in sorted(result.get("reasons", {}).items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"  {count:>9,}  {reason}")
+    if result.get("quarantine_key"):
+        lines.append(f"  in quarantine: {result['quarantine_key']}")
+    return "\n".join(lines)

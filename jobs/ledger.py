@@ -15,7 +15,7 @@ from psycopg import sql
 
 from jobs.balance import Balance
 from jobs.database import Connection, lock
-from jobs.source import Delivery
+from jobs.source import Delivery, listed_object
 
 
 @dataclass(frozen=True)
@@ -144,3 +144,11 @@ class Ledger:
         )
         known = set(done.fetchall())
         return [one for one in wanted if (one.bucket, one.key, one.etag, one.modified_at) not in known]
+
+    def undelivered(self, s3: Any, bucket: str, prefix: str) -> list[str]:
+        """Return the keys below a prefix whose present content is not done, oldest first."""
+        found: list[Delivery] = []
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            listed = (listed_object(bucket, entry) for entry in page.get("Contents", []))
+            found += self.unknown(one for one in listed if not one.key.endswith("/"))
+        return [one.key for one in sorted(found, key=lambda one: (one.modified_at, one.key))]

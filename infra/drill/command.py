@@ -16,11 +16,13 @@ from typing import Any
 
 from infra import deploy, envs, runbook
 from infra.catalog import StackInfo
+from infra.drill import account
+from infra.drill.workload import planned
 from infra.errors import OrreryError
-from infra.live import Live
 from infra.output import Ui
 from infra.paths import ROOT
 from infra.stack import Stack
+from infra.targets import Target
 
 OUT = ROOT / "drills"
 
@@ -34,6 +36,8 @@ def drill(
     hurry: float = 1.0,
     rates: Mapping[str, float] | None = None,
     out: Path = OUT,
+    target: str = "local",
+    yes: bool = False,
 ) -> Path:
     """Run one experiment of a deployed stack; return the folder of its report.
 
@@ -48,21 +52,35 @@ def drill(
     seed : int
         Decides what the clients do; the same seed does the same.
     hurry : float
-        Divides the times of the experiment and of the public name.
+        Divides the times of the experiment and of the public name; 1 on AWS, where they are what they are.
     rates : mapping, optional
         Writes a second, by path; else what the stack wants, or less where this machine carries less.
     out : Path
         Below this folder the report gets one of its own.
+    target : str
+        local or aws.
+    yes : bool
+        Don't ask before something is broken in an account.
 
     Raises
     ------
     OrreryError
-        The stack has no drill (as it is set), is not deployed, there is no such experiment, or an invariant broke.
+        The stack has no drill (as it is set), is not deployed, there is no such experiment, AWS can't do its faults,
+        nobody said yes, or an invariant broke.
     """
-    wanted = Wanted(settings_of(info), out.resolve(), hurry, checked_rates(info, rates or {}))
+    wanted = Wanted(settings_of(info), out.resolve(), hurry, checked_rates(info, rates or {}), target)
     file = chosen(info, experiment)
-    with deploy.session(info, "local", ui) as at:
-        done = _one(at, wanted, file, seed)
+    if target == "aws":
+        account.check(info, file, hurry)
+    with deploy.session(info, target, ui) as at:
+        check_stack(at.stack)
+        if target == "aws":
+            account.confirm(at, planned(seed, at.stack.regions, wanted.facts["load"], wanted.rates), file, yes=yes)
+        try:
+            done = _one(at, wanted, file, seed)
+        finally:
+            if target == "aws":
+                account.tidy(at)
     for name, value in done.rows:
         ui.say(f"{name:58} {value}")
     ui.say(f"report: {os.path.relpath(done.folder)}/report.md")
@@ -139,12 +157,14 @@ class Wanted:
     out: Path
     hurry: float
     rates: Mapping[str, float]
+    target: str = "local"
 
     def again(self, info: StackInfo, file: Path, seed: int) -> str:
         """Return the command that does the same."""
         hurry = f" --hurry {self.hurry:g}" if self.hurry != 1 else ""
         rates = f" --rates {','.join(f'{path}={rate:g}' for path, rate in self.rates.items())}" if self.rates else ""
-        return f"./orrery drill {info.id} {file.stem} --seed {seed}{hurry}{rates}"
+        target = f" --target {self.target}" if self.target != "local" else ""
+        return f"./orrery drill {info.id} {file.stem} --seed {seed}{hurry}{rates}{target}"
 
 
 @dataclass(frozen=True)
@@ -177,14 +197,15 @@ def _one(at: deploy.Session, wanted: Wanted, file: Path, seed: int) -> Done:
         "experiment": str(file),
         "title": title,
         "out": str(folder),
-        "faults": live.target.environment["AWS_ENDPOINT_URL"],
         "seed": seed,
         "hurry": wanted.hurry,
         "load": wanted.facts["load"],
         "rates": wanted.rates,
         "runbook": runbook.module_of(info),
         "prefix": at.stack.physical(""),
-        "context": context(live, at.stack.regions),
+        "outputs": dict(live.outputs),
+        "regions": list(at.stack.regions),
+        "target": told(live.target) if live.target.local else account.told(at),
     }
     answer = _started(settings, folder, at.ui, title)
     # The rates were measured; the same again needs the same.
@@ -266,21 +287,6 @@ def checked_rates(info: StackInfo, rates: Mapping[str, float]) -> Mapping[str, f
     return {path: float(each["writes_per_s"]) for path, each in load.items()} | dict(rates)
 
 
-def check_target(name: str) -> None:
-    """Refuse every target but the local cloud: faults are set in front of that alone.
-
-    Raises
-    ------
-    OrreryError
-        It is another one.
-    """
-    if name != "local":
-        raise OrreryError(
-            f"drills run on the local cloud only, not on {name}",
-            next_step="for AWS there is the Fault Injection Service; docs/drills.md says what a local drill can't tell",
-        )
-
-
 def check_stack(stack: Stack) -> None:
     """Refuse a stack that has nothing to drill as it is set.
 
@@ -328,17 +334,11 @@ def chosen(info: StackInfo, name: str) -> Path:
     return found[name] if name else next(iter(found.values()))
 
 
-def context(live: Live, regions: Any) -> dict[str, Any]:
-    """Return what a workload may know of the deployed stack."""
-    environment = live.target.environment
-    return {
-        "outputs": dict(live.outputs),
-        "regions": list(regions),
-        "urls": dict(live.target.region_urls),
-        "door": environment["AWS_ENDPOINT_URL"],
-        "access_key": environment["AWS_ACCESS_KEY_ID"],
-        "secret_key": environment["AWS_SECRET_ACCESS_KEY"],
-    }
+def told(target: Target) -> dict[str, Any]:
+    """Return what the drill's own process has to know of the local cloud."""
+    keys = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environment = {key: target.environment[key] for key in keys}
+    return {"name": target.name, "environment": environment, "urls": dict(target.region_urls)}
 
 
 def _is_json(file: Path) -> bool:

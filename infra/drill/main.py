@@ -14,48 +14,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from infra import targets
 from infra.drill import actions, report
 from infra.drill.alarms import Alarms
+from infra.drill.experiment import checked_faults, extension, hasten
+from infra.drill.ground import Context, Ground, LocalGround
 from infra.drill.journal import Journal
 from infra.drill.measure import Content, Measures, Window, measure
-from infra.drill.resolver import Resolver, deployed
-from infra.drill.workload import HEADROOM, Failed, Fleet, Found, Late, Plan, Workload, affordable, carried
+from infra.drill.workload import HEADROOM, Failed, Fleet, Found, Late, Workload, affordable, carried, planned
 from infra.errors import OrreryError
 
 RECENT_S = 5.0
 """Over how long the hypothesis looks at the clients' success; a drill in a hurry has a second at least."""
-SETTLE_S = 60.0
-"""How long the regions may take to hold the same, after the fault."""
-CLEAR_S = 100.0
-"""How long alarms may take to clear: a minute without a bad value, and the checks that say that all is well."""
 LATE_WRITES = 20
 """How many old writes of each path are sent again when all is over."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a workload knows of the deployed stack.
-
-    Parameters
-    ----------
-    outputs : mapping
-        The stack's outputs.
-    regions : sequence of str
-        Its regions.
-    urls : mapping
-        The address of each region, as clients reach it.
-    door : str
-        The operator's address, which no fault closes.
-    access_key, secret_key : str
-        The local cloud's well-known key; both are ``test``.
-    """
-
-    outputs: Mapping[str, Any]
-    regions: Sequence[str]
-    urls: Mapping[str, str]
-    door: str
-    access_key: str
-    secret_key: str
 
 
 @dataclass(frozen=True)
@@ -70,14 +42,15 @@ class Settings:
     experiment: str
     title: str
     out: str
-    faults: str
     seed: int
     hurry: float
     load: Mapping[str, Mapping[str, Any]]
     rates: Mapping[str, float]
     runbook: str
     prefix: str
-    context: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    regions: Sequence[str]
+    target: Mapping[str, Any]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -85,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = Settings(**json.loads(Path(arguments[0]).read_text()))
     logging.getLogger("chaostoolkit").setLevel(logging.WARNING)
     try:
-        drill = Drill(settings)
+        drill = Drill(settings, ground(settings))
         found = drill.run()
     except OrreryError as error:
         print(json.dumps({"error": error.what, "next_step": error.next_step}))
@@ -102,31 +75,29 @@ class Drill:
     ----------
     settings : Settings
         What to do.
+    place : Ground
+        Where to do it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, place: Ground) -> None:
         self.settings, self.out = settings, Path(settings.out)
-        self.context = Context(**settings.context)
+        self.ground, self.context = place, place.context
         sys.path.insert(0, settings.source)
         module, _, name = settings.workload.partition(":")
         self.workload: Workload = getattr(importlib.import_module(module), name)(self.context)
         self.journal = Journal(self.out / "journal.jsonl")
-        records = deployed(
-            self._client("route53", self.context.regions[0], self.context.door), settings.zone, settings.name
-        )
         regions = self.context.regions
         self.alarms = Alarms(
-            lambda region: self._client("cloudwatch", region, self.context.door), regions, settings.prefix, self._note
-        )
-        self.resolver = Resolver(records, self.workload.healthy, self._heard, settings.hurry, self.alarms.report)
-        load = settings.load
-        self.plan = Plan(
-            settings.seed,
+            lambda region: self.context.client("cloudwatch", region, operator=True),
             regions,
-            settings.rates or {path: float(each["writes_per_s"]) for path, each in load.items()},
-            {path: int(each["clients"]) for path, each in load.items()},
-            [path for path, each in load.items() if each.get("shared")],
+            settings.prefix,
+            self._note,
+            place.lasting,
         )
+        self.resolver = place.resolver(
+            settings.zone, settings.name, self.workload.healthy, self._heard, self.alarms.report
+        )
+        self.plan = planned(settings.seed, regions, settings.load, settings.rates)
         self.fleet = Fleet(self.plan, self.workload, self.resolver, self.journal)
         self.carries: Mapping[str, float] = {}
         self.recent_s = max(1.0, RECENT_S / settings.hurry)
@@ -143,17 +114,13 @@ class Drill:
         OrreryError
             The experiment is none, or its hypothesis did not hold before anything was broken.
         """
-        from infra.local.fault_client import FaultClient
-        from infra.local.replication_client import ReplicationClient
-
         experiment = self._experiment()
         keys = [*self.plan.every_key, *map(self.plan.trial_key, self.plan.people()), self._fenced_key]
-        faults, replication = FaultClient(self.settings.faults), ReplicationClient(self.context.door)
         self._must_be_well()
         self.workload.remove(keys)  # those of a drill that was killed
         self._choose_rates()
         try:
-            with replication.held(self._paces()), faults.held([], f"drill-{self.settings.stack}") as held:
+            with self.ground.held(f"drill-{self.settings.stack}") as held:
                 actions.RUN = actions.Run(held.set, self._note, self._served, self._runbook, self._probe)
                 self.alarms.start()
                 self.resolver.start()
@@ -199,16 +166,6 @@ class Drill:
                 f"{file.name} strikes no region of the stack", next_step=f"name one: {', '.join(self.context.regions)}"
             )
         return found
-
-    def _paces(self) -> dict[str, Any]:
-        """Return how long writes travel: what AWS says of itself, with the drill's seed and in its hurry."""
-        from infra.local.replication import PACES
-
-        hurry, seed = self.settings.hurry, self.settings.seed
-        return {
-            service: replace(pace, median_ms=pace.median_ms / hurry, p95_ms=pace.p95_ms / hurry, seed=seed)
-            for service, pace in PACES["public"].items()
-        }
 
     def _perform(self, experiment: dict[str, Any]) -> dict[str, Any]:
         """Run the experiment to its end; its rollbacks run whatever happens."""
@@ -279,7 +236,7 @@ class Drill:
         """
         if self.settings.rates:
             return
-        self.carries = carried(self.plan, self.workload)
+        self.carries = carried(self.plan, self.workload, most=self.ground.trial_most)
         dead = [path for path, rate in self.carries.items() if not rate]
         if dead:
             raise OrreryError(
@@ -303,18 +260,10 @@ class Drill:
 
     def _runbook(self, region: str, back: bool) -> list[str]:
         """Be the operator: follow the stack's runbook, from outside, as ``orrery failover`` does."""
-        from infra import runbook, targets
-        from infra.live import Live
-        from infra.output import Ui
+        from infra import runbook
 
-        environment = {
-            "AWS_ENDPOINT_URL": self.context.door,
-            "AWS_ACCESS_KEY_ID": self.context.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.context.secret_key,
-        }
-        live = Live(targets.local(environment, self.context.urls), self.context.outputs, Ui())
         book, said = runbook.load(self.settings.source, self.settings.runbook), list[str]()
-        steps = (book.failback if back else book.failover)(live, self.context.regions, region)
+        steps = (book.failback if back else book.failover)(self.context.live(), self.context.regions, region)
         if not back:
             self.given_up.add(region)  # already now: it may be fenced half-way
         runbook.perform(steps, said.append)
@@ -372,27 +321,31 @@ class Drill:
         return sent, refused
 
     def _settled(self) -> Content:
-        """Wait until all regions hold the same, and return what they hold; after `SETTLE_S` as it is."""
+        """Wait until all regions hold the same, and return what they hold; after a while as it is."""
         keys = self.plan.every_key
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + self.ground.settle_s
         while True:
             content = {region: self.workload.content(region, keys) for region in self.context.regions}
             held = list(content.values())
             if all(each == held[0] for each in held) or time.monotonic() > deadline:
                 self.journal.event("settled" if all(each == held[0] for each in held) else "never settled")
                 return content
-            _wait(0.25)
+            _wait(self.ground.look_s)
 
     def _judged(self, found: Measures, journal: Mapping[str, Any]) -> Measures:
         """Say which invariants broke. Alarms count by the minute, so a drill in a hurry does not look at them."""
         real = self.settings.hurry == 1
-        quiet = self.alarms.quiet(CLEAR_S) if real else True
+        # Who interrupts a drill does not want to wait for what an alarm says by the minute.
+        patience = 0.0 if journal["status"] in ("interrupted", "aborted") else 1.0
+        if real:
+            self.alarms.heard(self.expected, self.ground.fire_s * patience)
+        quiet = self.alarms.quiet(self.ground.clear_s * patience) if real else True
         silent = [each for each in self.expected if not any(name.endswith(each) for name in self.alarms.fired)]
         through = [each for each in self.journal.events if each.what == "fenced write accepted"]
         checks = {
             f"{len(through)} writes got through a fence": bool(through),
             f"an alarm did not fire: {', '.join(silent)}": real and bool(silent),
-            f"alarms still fire: {', '.join(sorted(self.alarms.firing & self.alarms.fired))}": not quiet,
+            f"alarms still fire: {', '.join(sorted(self.alarms.unquiet))}": not quiet,
             f"{len(found.lost)} keys have lost acknowledged writes": found.lost,
             f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
             f"{len(found.differing)} keys differ between the regions": found.differing,
@@ -406,8 +359,9 @@ class Drill:
         window, title = self._window(), str(experiment["title"])
         begin = min((each.at for each in self.journal.calls), default=window.begin)
         facts = [
-            f"Stack {self.settings.stack} on the local cloud, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
-            f"Fault for {window.end - window.begin:.0f} s in {window.region}: {experiment['description']}",
+            f"Stack {self.settings.stack} {self.ground.where}, seed {self.settings.seed}, {time.strftime('%Y-%m-%d')}.",
+            f"Fault for {window.end - window.begin:.0f} s in {window.region}: "
+            + self.ground.fault(experiment["description"]),
             *[
                 f"{each['clients']} clients, {self.plan.writes_per_s[path]:g} writes/s: {each['what']}."
                 + (f" This machine carried {self.carries[path]:.0f}/s of these alone." if self.carries else "")
@@ -429,7 +383,7 @@ class Drill:
                 if self.settings.hurry == 1
                 else f" All of these times, and the fault's, divided by {self.settings.hurry:g}."
             ),
-            "Writes travel as long as AWS says of itself (docs/replication.md); latency is the local cloud's.",
+            *self.ground.facts(),
         ]
         text = report.markdown(title, facts, found, self.journal.events, begin)
         (self.out / "report.md").write_text(text)
@@ -437,20 +391,19 @@ class Drill:
         (self.out / "measures.json").write_text(json.dumps(asdict(found), indent=1))
         (self.out / "chaos-journal.json").write_text(json.dumps(journal, indent=1, default=str))
 
-    def _client(self, service: str, region: str, url: str) -> Any:
-        import boto3
 
-        keys = {"aws_access_key_id": self.context.access_key, "aws_secret_access_key": self.context.secret_key}
-        return boto3.client(service, region_name=region, endpoint_url=url, **keys)
+def ground(settings: Settings) -> Ground:
+    """Return where a drill takes place."""
+    told = settings.target
+    if told["name"] == "aws":
+        from infra.drill.aws import AwsGround, Parts
 
-
-def hasten(experiment: Mapping[str, Any], hurry: float) -> None:
-    """Divide the times of an experiment, in place: its pauses, and how long a flapping fault is on and off."""
-    for activity in experiment["method"]:
-        for times in (activity.get("pauses", {}), activity["provider"].get("arguments", {})):
-            for name, value in times.items():
-                if times is activity.get("pauses") or name in ("on_s", "off_s"):
-                    times[name] = value / hurry
+        target = targets.Target("aws", told["account"])
+        experiment = json.loads(Path(settings.experiment).read_text())
+        place = Context(target, settings.outputs, settings.regions)
+        return AwsGround(place, Parts(**told["parts"]), Path(told["faults"]), experiment)
+    target = targets.local(told["environment"], told["urls"])
+    return LocalGround(Context(target, settings.outputs, settings.regions), settings.seed, settings.hurry)
 
 
 def failed_steps(journal: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -460,36 +413,6 @@ def failed_steps(journal: Mapping[str, Any]) -> list[tuple[str, str]]:
         for step in [*journal.get("run", []), *journal.get("rollbacks", [])]
         if step["status"] != "succeeded"
     ]
-
-
-def extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what an experiment says to us beside what all Chaos Toolkits understand."""
-    return next((each for each in experiment.get("extensions", []) if each["name"] == "orrery"), {})
-
-
-def checked_faults(experiment: Mapping[str, Any], file: Path) -> list[Mapping[str, Any]]:
-    """Return the faults of an experiment, in its order.
-
-    Raises
-    ------
-    OrreryError
-        One is none: with file and line.
-    """
-    from infra.local import fault_client
-
-    lines = [number for number, line in enumerate(file.read_text().splitlines(), 1) if '"kind"' in line]
-    found: list[Mapping[str, Any]] = []
-    for activity in experiment["method"]:
-        for fault in activity["provider"].get("arguments", {}).get("faults", []):
-            try:
-                fault_client.from_options(dict(fault))
-            except OrreryError as error:
-                at = f":{lines[len(found)]}" if len(found) < len(lines) else ""
-                raise OrreryError(
-                    f"{file.name}{at}: {error.what}", next_step="mend it; docs/faults.md has the kinds"
-                ) from error
-            found.append(fault)
-    return found
 
 
 def _wait(seconds: float) -> None:

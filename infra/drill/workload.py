@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import random
+import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -72,7 +73,7 @@ SHARED_KEYS = 5
 class Workload(Protocol):
     """What a stack must be able to do in a drill; ``stack.toml`` names the class under ``[drill]``.
 
-    It is made with what the engine knows of the deployed stack (`infra.drill.main.Context`).
+    It is made with what the engine knows of the deployed stack (`infra.drill.ground.Context`).
     """
 
     guarded: str
@@ -152,6 +153,17 @@ class Plan:
         return count * self.clients[person.path] + person.number if person.path in self.shared else count
 
 
+def planned(seed: int, homes: Sequence[str], load: Mapping[str, Mapping[str, Any]], rates: Mapping[str, float]) -> Plan:
+    """Return who the clients are, as a stack's ``[settings.drill.load]`` says; rates are what it says unless given."""
+    return Plan(
+        seed,
+        homes,
+        rates or {path: float(each["writes_per_s"]) for path, each in load.items()},
+        {path: int(each["clients"]) for path, each in load.items()},
+        [path for path, each in load.items() if each.get("shared")],
+    )
+
+
 class Fleet:
     """Clients, a thread each, that write and read their own keys through the public name.
 
@@ -226,7 +238,7 @@ class Fleet:
         self.journal.call(Call(due, took, who.name, who.home, who.path, action, key, seq, region, done, status, tries))
 
 
-def carried(plan: Plan, workload: Workload, seconds: float = TRIAL_S) -> dict[str, float]:
+def carried(plan: Plan, workload: Workload, seconds: float = TRIAL_S, most: float = 0) -> dict[str, float]:
     """Learn how many writes a second each path carries: for a moment, all its clients write as fast as they can.
 
     Parameters
@@ -237,6 +249,8 @@ def carried(plan: Plan, workload: Workload, seconds: float = TRIAL_S) -> dict[st
         What they do.
     seconds : float
         How long each path is tried.
+    most : float
+        At most so many times the wanted writes are tried, where each one is paid; 0 is as many as it carries.
 
     Returns
     -------
@@ -247,9 +261,12 @@ def carried(plan: Plan, workload: Workload, seconds: float = TRIAL_S) -> dict[st
     for path in plan.clients:
         people, began = [each for each in plan.people() if each.path == path], time.monotonic()
         counts = dict.fromkeys(people, 0)
+        enough = math.ceil(most * plan.writes_per_s[path] * seconds / len(people)) if most else sys.maxsize
 
-        def write(person: Person, counts: dict[Person, int] = counts, began: float = began) -> None:
-            for number in itertools.count(1):
+        def write(
+            person: Person, counts: dict[Person, int] = counts, began: float = began, enough: int = enough
+        ) -> None:
+            for number in range(1, enough + 1):
                 if time.monotonic() - began > seconds:
                     return
                 with suppress(Failed):

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.bigquery import BigQuery
+from infra.local.cron import Cron
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
@@ -41,6 +42,8 @@ Say = Callable[[str], None]
 
 START_TIMEOUT_S = 90
 COMES_BACK_S = 6
+BY_NAME_ONLY = ("snowflake", "bigquery")
+"""Services with a large environment of their own, which nobody should install for a stack without a warehouse."""
 STATES: dict[str, State] = {
     "RUNNING": "running",
     "STARTING": "starting",
@@ -64,9 +67,9 @@ class Cloud:
         self.supervisor = Supervisor(self.place)
         self.aws = Aws(self.place)
         self.postgres = Postgres(self.place)
-        self.services: dict[str, Service] = {
-            one.name: one for one in (self.aws, self.postgres, Snowflake(self.place), BigQuery(self.place))
-        }
+        self.cron = Cron(self.place)
+        warehouses = (Snowflake(self.place), BigQuery(self.place))
+        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *warehouses)}
 
     # ---------------------------------------------------------------------------------- up and down
 
@@ -139,8 +142,8 @@ class Cloud:
         shutil.rmtree(self.place.home, ignore_errors=True)
 
     def usual(self) -> list[str]:
-        """Return the services that need no environment of their own: those that start when none is named."""
-        return [one.name for one in self.services.values() if one.environment == "local"]
+        """Return the services that start when none is named."""
+        return [name for name in self.services if name not in BY_NAME_ONLY]
 
     def status(self) -> list[ServiceStatus]:
         """Return what is known about every service, running or not."""
@@ -258,6 +261,18 @@ class Cloud:
         """Drop a database, its role and its password; fine when they are gone already."""
         self.postgres.drop(self._started("postgres"), name)
 
+    def install_crontab(self, name: str, file: Path, settings: Mapping[str, str]) -> None:
+        """Let the service ``cron`` run a crontab, with settings of this machine in place of those of the file."""
+        self.cron.install(name, file, settings)
+
+    def remove_crontab(self, name: str) -> None:
+        """Stop running a crontab; fine when it is not there."""
+        self.cron.remove(name)
+
+    def programs(self) -> Path:
+        """Return the folder of PostgreSQL's programs, such as psql: of the version that its server has."""
+        return self.postgres.binaries(interpreter(self.postgres.environment, lambda line: None))
+
     def leftovers(self, stack: str, regions: list[str]) -> list[str]:
         """Return what a destroyed stack left in the local AWS, by its tag and by its names."""
         from infra.local import leftovers
@@ -297,8 +312,7 @@ class Cloud:
             return
         say(f"starting {one.name}")
         if not self.supervisor.is_running():
-            # The supervisor is a package of the local environment, whichever service comes first.
-            self.supervisor.start(python if one.environment == "local" else interpreter("local", say))
+            self.supervisor.start(interpreter("local", say))
         self._start_on(self._assign_ports(one, say), one, python, say)
 
     def _start_on(self, ports: dict[str, int], one: Service, python: Path, say: Say) -> None:

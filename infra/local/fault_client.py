@@ -10,12 +10,10 @@ import http.client
 import json
 import os
 import secrets
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +21,7 @@ from infra.errors import OrreryError
 from infra.local import aws_faults, faults
 from infra.local.faults import Fault, Front, Mistake
 from infra.local.service import REGIONS
+from infra.signals import sigterm_raises
 
 AWS = Front(aws_faults.SERVICES, REGIONS, aws_faults.ALIASES, aws_faults.OPERATIONS, links=aws_faults.LINKS)
 """What stands in front of the local AWS."""
@@ -134,7 +133,7 @@ class FaultClient:
             The front refuses them; or they ended while the block ran, so that what it measured means nothing.
         """
         held = Held(self, f"{owner}-{os.getpid()}-{secrets.token_hex(2)}", lease_s)
-        with _sigterm_raises():
+        with sigterm_raises():
             try:
                 held.set(wanted)
                 held.begin()
@@ -218,20 +217,3 @@ class Held:
             if not alive:
                 self.lost.set()
                 return
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM end the block by an exception, as Ctrl-C does."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if mine:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        if mine:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -57,7 +57,7 @@ class Postgres:
         if (self.data / "PG_VERSION").exists():
             return
         owner, folder = service_user(), self._real_folder()
-        binaries = self._binaries(python)
+        binaries = self.binaries(python)
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700, parents=True)
@@ -88,7 +88,7 @@ class Postgres:
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the server's process."""
         owner = service_user()
-        command = [str(self._binaries(python) / "postgres"), "-D", str(self._real_folder())]
+        command = [str(self.binaries(python) / "postgres"), "-D", str(self._real_folder())]
         for name, value in {**SETTINGS, "port": str(ports["main"])}.items():
             command += ["-c", f"{name}={value}"]
         # INT is PostgreSQL's fast shutdown: it does not wait for clients to go away.
@@ -171,7 +171,7 @@ class Postgres:
         owner = service_user()
         return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
 
-    def _binaries(self, python: Path) -> Path:
+    def binaries(self, python: Path) -> Path:
         """Return the folder of the server's programs: the version that made the cluster, else the newest."""
         made_by = self.data / "PG_VERSION"
         wanted = made_by.read_text().strip() if made_by.exists() else ""

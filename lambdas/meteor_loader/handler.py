@@ -16,7 +16,7 @@ from jobs.database import Connection, DatabaseSettings, connect_with_secret
 from jobs.ledger import Ledger
 from jobs.metrics import emit, log
 from jobs.quarantine import S3Quarantine
-from jobs.source import Delivery, Limits, listed_object, open_object
+from jobs.source import Limits, open_object
 
 MARGIN_MS = 60_000
 """The sweep begins no further file with less time than this: the next sweep, or a retry, takes over."""
@@ -90,7 +90,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     with connect_with_secret(settings.database, boto3.client("secretsmanager")) as connection:
         prepare(connection)
         if event.get("sweep"):
-            wanted += _undelivered(connection, s3, settings)
+            wanted += Ledger(connection, SCHEMA).undelivered(s3, settings.bucket, settings.landing)
         for key in wanted:
             if event.get("sweep") and _time_is_short(context):
                 remaining.append(key)
@@ -144,17 +144,6 @@ def _named(event: dict[str, Any], settings: Settings, ignored: list[str]) -> lis
 
 def _is_file(key: str, settings: Settings) -> bool:
     return key.startswith(settings.landing) and not key.endswith("/")
-
-
-def _undelivered(connection: Connection, s3: Any, settings: Settings) -> list[str]:
-    """Return the landing keys whose present content the ledger does not know, oldest first."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=settings.bucket, Prefix=settings.landing)
-    ledger = Ledger(connection, SCHEMA)
-    found: list[Delivery] = []
-    for page in pages:
-        listed = (listed_object(settings.bucket, entry) for entry in page.get("Contents", []))
-        found += ledger.unknown(one for one in listed if _is_file(one.key, settings))
-    return [one.key for one in sorted(found, key=lambda one: (one.modified_at, one.key))]
 
 
 def _time_is_short(context: Any) -> bool:

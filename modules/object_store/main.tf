@@ -7,6 +7,7 @@ resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_144:Replication to another region is a decision of the stack, made with the bucket_replication module
   bucket        = var.name
   force_destroy = var.force_destroy
+  tags          = length(var.tags) > 0 ? var.tags : null
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {

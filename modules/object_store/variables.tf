@@ -153,6 +153,13 @@ variable "queue_notifications" {
   }
 }
 
+variable "tags" {
+  description = "Further tags of the bucket itself. The bucket made for its access logs has none of them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "versioning" {
   description = "Keep superseded and deleted versions. Replication needs it; switching it off only suspends it."
   type        = bool

@@ -100,6 +100,7 @@ class Blackhole(Stack):
         self._health_alarm(topics[HOME], names)
         backup = self._backup(keys, topics[HOME], users, avatars[HOME])
         self._gcp()
+        self._fault_role()
 
         for region in self.with_data:
             short = region.replace("-", "_")
@@ -172,6 +173,7 @@ class Blackhole(Stack):
             account_id=self.target.account_id,
             kms_key_arn=key.arn,
             force_destroy=self.target.disposable,
+            tags=self.info.settings["drill"]["aws"]["tags"] if self.info.settings.get("drill_role") else {},
         )
 
     def _avatar_replication(self, avatars: dict[str, Module], keys: dict[str, Module]) -> Module:
@@ -351,6 +353,23 @@ class Blackhole(Stack):
         ):
             if chosen := self.info.settings.get(setting):
                 self.module(setting, module, name=self.physical(part), **chosen)
+
+    def _fault_role(self) -> None:
+        """For drills on AWS that pause replication: what the Fault Injection Service does that with."""
+        if not self.info.settings.get("drill_role"):
+            return
+        account, table = self.target.account_id, self.physical("users")
+        role = self.module(
+            "fault_role",
+            "fault_role",
+            account_id=account,
+            name=self.physical("fault-role"),
+            table_arns=[f"arn:aws:dynamodb:{region}:{account}:table/{table}" for region in self.regions],
+            bucket_arns=[
+                f"arn:aws:s3:::{self.physical(f'avatars-{_short(each)}', globally=True)}" for each in self.regions
+            ],
+        )
+        self.output("fault_role_arn", role.arn, "The role that pauses replication in drills on AWS.")
 
     # -- smoke -------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ import pytest
 
 from infra import catalog
 from infra.drill import actions, command
-from infra.drill.main import checked_faults, failed_steps, hasten
+from infra.drill.experiment import checked_faults, hasten
+from infra.drill.main import failed_steps
 from infra.errors import OrreryError
 from infra.local.faults import Fault
 
@@ -149,12 +150,6 @@ def test_a_step_that_failed_is_told_although_the_experiment_went_on() -> None:
     bad = {"activity": {"name": "take it back"}, "status": "failed", "exception": why}
     journal = {"status": "completed", "run": [good, bad], "rollbacks": [good]}
     assert failed_steps(journal) == [("take it back", "it is not well (next: …)")]
-
-
-def test_another_target_than_the_local_cloud_is_refused() -> None:
-    command.check_target("local")
-    with pytest.raises(OrreryError, match="local cloud only, not on aws"):
-        command.check_target("aws")
 
 
 def test_a_drill_in_a_hurry_shortens_all_times_of_its_experiment() -> None:

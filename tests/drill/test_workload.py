@@ -74,3 +74,13 @@ def test_rates_are_as_wanted_where_there_is_headroom_and_less_in_proportion_wher
     less = affordable(wanted, {"data": 100.0, "api": 8.0})
     assert less == {"data": 25.0, "api": 2.0}
     assert sum(less[path] / rate for path, rate in {"data": 100.0, "api": 8.0}.items()) == pytest.approx(HEADROOM)
+
+
+def test_where_writes_are_paid_a_trial_makes_no_more_than_so_many() -> None:
+    store = Store(0.0001)
+    found = carried(PLAN, store, 1.0, most=10)
+    written = {
+        path: sum(len(seqs) for key, seqs in store.written.items() if f"-{path}-trial-" in key) for path in found
+    }
+    assert written == {"data": 400, "shared": 20}
+    assert found["data"] > 400, "it is over before the second is"

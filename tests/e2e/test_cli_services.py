@@ -20,15 +20,15 @@ def states(orrery: Any) -> dict[str, str]:
 
 def test_services_are_started_shown_and_stopped(orrery: Any, local_cloud: Cloud) -> None:
     url = local_cloud.endpoint("aws").url if "running" in states(orrery).values() else "http://127.0.0.1:"
-    assert url in orrery.ok("up", "aws", "postgres")
-    assert states(orrery) == {"aws": "running", "postgres": "running"}
+    assert url in orrery.ok("up", "aws", "postgres", "cron")
+    assert states(orrery) == {"aws": "running", "postgres": "running", "cron": "running"}
     table = orrery.ok("status")
     assert table.splitlines()[0].split("\t")[:2] == ["service", "state"]
     assert "\x1b" not in table
-    orrery.ok("up")  # without a name: what needs no environment of its own
-    assert states(orrery) == {"aws": "running", "postgres": "running"}
+    orrery.ok("up")  # without a name: all but the warehouses
+    assert states(orrery) == {"aws": "running", "postgres": "running", "cron": "running"}
     orrery.ok("down", "postgres")
-    assert states(orrery) == {"aws": "running"}
+    assert states(orrery) == {"aws": "running", "cron": "running"}
     assert "the data stays" in orrery.ok("down")
     assert states(orrery) == {}
 

@@ -407,19 +407,19 @@ def test_a_hung_service_is_noticed_and_up_brings_it_back(own: Cloud) -> None:
 
 
 def test_up_takes_back_what_a_killed_supervisor_left(own: Cloud) -> None:
-    both = ["aws", "postgres"]
-    own.up(both)
+    three = ["aws", "postgres", "cron"]
+    own.up(three)
     client(own, "s3").create_bucket(Bucket="before-the-kill")
     database = own.provision_database("orphaned")
-    before, endpoints = own.supervisor.orphans(), own.up(["aws", "postgres"])
+    before, endpoints = own.supervisor.orphans(), own.up(three)
     os.kill(int((own.supervisor.folder / "supervisord.pid").read_text()), signal.SIGKILL)
     until(lambda: not own.supervisor.is_running())
     assert {one.name: one.state for one in own.status() if one.state != "stopped"} == dict.fromkeys(
-        both, "unsupervised"
+        three, "unsupervised"
     )
-    assert own.up(["aws", "postgres"]) == endpoints
+    assert own.up(three) == endpoints
     assert not [process for process in before if process.is_running() and process.status() != "zombie"]
-    assert {one.name: one.state for one in own.status() if one.state != "stopped"} == dict.fromkeys(both, "running")
+    assert {one.name: one.state for one in own.status() if one.state != "stopped"} == dict.fromkeys(three, "running")
     assert "before-the-kill" in str(client(own, "s3").list_buckets()["Buckets"])
     connect(database).close()
 

@@ -55,3 +55,21 @@ def test_no_network_stops_a_function(aws: LocalAws, name: str) -> None:
     aws.function(name, code, role, Timeout=10, VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group]})
     answer = aws.call(name)
     assert answer == "000000000000", f"a network stops packets now ({answer}): deploy the module `network` locally"
+
+
+def test_a_scheduled_task_runs_no_container(aws: LocalAws, name: str) -> None:
+    """An image that exists nowhere is said to run: so nothing was started."""
+    ecs = aws.client("ecs")
+    ecs.create_cluster(clusterName=name)
+    task = {"name": "task", "image": "orrery.invalid/none", "essential": True, "command": ["true"]}
+    ecs.register_task_definition(
+        family=name,
+        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc",
+        cpu="256",
+        memory="512",
+        containerDefinitions=[task],
+    )
+    started = ecs.run_task(cluster=name, taskDefinition=name, launchType="FARGATE")
+    (found,) = ecs.describe_tasks(cluster=name, tasks=[started["tasks"][0]["taskArn"]])["tasks"]
+    assert started["failures"] == [] and found["lastStatus"] == "RUNNING", "containers run now: deploy `scheduled_task`"

@@ -101,7 +101,7 @@ def test_a_stack_is_synthesised_on_stdout(orrery: Orrery) -> None:
     ("arguments", "complaint", "step"),
     [
         (["deploy", "14_blakhole"], "there is no stack '14_blakhole'; nearest: 14_blackhole", "make list"),
-        (["plan", "02_comet"], "02_comet is still to come", "01_meteor"),
+        (["plan", "12_galaxy"], "12_galaxy is still to come", "01_meteor"),
         (["deploy", ""], "no stack is named", "STACK="),
         (["module", "tabel"], "there is no module 'tabel', did you mean 'table'?", "use one of"),
         (["deploy", "14", "--target", "lokal"], "there is no target 'lokal'", "TARGET=local or TARGET=aws"),
@@ -130,7 +130,7 @@ def test_a_wrong_usage_is_exit_code_2(orrery: Orrery, arguments: list[str], word
 
 def test_settings_come_from_the_environment_as_make_passes_them(orrery: Orrery) -> None:
     refused(orrery("deploy", "14", TARGET="lokal"), "no target 'lokal'", "TARGET=")
-    done = orrery("deploy", "02_comet", TARGET="", YES="", VERBOSE="", DATA="", ALL="")
+    done = orrery("deploy", "12_galaxy", TARGET="", YES="", VERBOSE="", DATA="", ALL="")
     refused(done, "still to come", "01_meteor")
 
 

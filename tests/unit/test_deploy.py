@@ -67,6 +67,12 @@ class FakeCloud:
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
 
+    def install_crontab(self, name: str, file: Path, settings: Any) -> None:
+        self.asked.append(("crontab", name, file, settings))
+
+    def remove_crontab(self, name: str) -> None:
+        self.asked.append(("no crontab", name))
+
     def erase(self) -> None:
         self.asked.append(("erase",))
 
@@ -174,6 +180,26 @@ def test_destroying_removes_everything_and_looks_whether_it_is_gone(
     assert "-destroy" in terraform.calls[1] and terraform.commands == ["init", "plan", "apply"]
     assert cloud.asked[-1] == ("leftovers", "70-quasar", ["us-east-1"])
     assert "nothing of it is left" in capsys.readouterr().out
+
+
+CRONTAB = """
+    def crontab(self, live):
+        from infra.stack import Crontab
+
+        return Crontab(self.info.path / "crontab", {"TOPIC": live.outputs["topic"]})
+"""
+
+
+def test_a_stacks_crontab_runs_from_deployment_to_destruction(
+    plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud
+) -> None:
+    info = plant("70_quasar", CODE.format(ok=True, run="pass") + CRONTAB)
+    terraform.does(**planned(("create", BUCKET)))
+    deploy.deploy(info, "local", Ui(), yes=False)
+    assert cloud.asked[-1] == ("crontab", "70-quasar", info.path / "crontab", {"TOPIC": "arn:topic"})
+    terraform.does(**planned(("delete", BUCKET)))
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert ("no crontab", "70-quasar") in cloud.asked
 
 
 def test_what_a_destruction_leaves_is_an_error(info: StackInfo, terraform: Any, cloud: FakeCloud) -> None:

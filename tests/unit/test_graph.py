@@ -574,7 +574,7 @@ def test_a_picture_goes_to_the_file_that_is_named(orrery: Orrery, tmp_path: Path
     ("arguments", "complaint", "step"),
     [
         (["14_blakhole"], "there is no stack '14_blakhole'; nearest: 14_blackhole", "make list"),
-        (["02_comet"], "02_comet is still to come", "01_meteor"),
+        (["12_galaxy"], "12_galaxy is still to come", "01_meteor"),
         ([""], "no stack is named", "STACK="),
         (["01", "--output", "/proc/none/picture.svg"], "cannot write /proc/none/picture.svg: No such file", "--output"),
         (["01", "--output", "/"], "cannot write /: Is a directory", "--output"),

@@ -191,7 +191,7 @@ def test_data_of_a_version_that_is_gone_is_not_touched(local: Cloud, monkeypatch
     local.postgres.data.mkdir(parents=True)
     (local.postgres.data / "PG_VERSION").write_text("9\n")
     with pytest.raises(OrreryError, match=r"PostgreSQL 9, which is not installed"):
-        local.postgres._binaries(local.place.home / "bin" / "python")
+        local.postgres.binaries(local.place.home / "bin" / "python")
 
 
 # -------------------------------------------------------------------------------------- supervision
@@ -403,8 +403,8 @@ def test_the_doctor_reports_a_port_that_was_asked_for_and_is_taken(
 # -------------------------------------------------------------------------------------- warehouses
 
 
-def test_services_with_an_environment_of_their_own_start_by_name_only(local: Cloud) -> None:
-    assert {"aws", "postgres"} <= set(local.usual())
+def test_warehouses_start_by_name_only(local: Cloud) -> None:
+    assert {"aws", "postgres", "cron"} <= set(local.usual())
     assert not {"snowflake", "bigquery"} & set(local.usual())
 
 

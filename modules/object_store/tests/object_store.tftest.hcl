@@ -19,6 +19,19 @@ run "makes_a_bucket_for_access_logs" {
   }
 }
 
+run "the_bucket_has_the_tags_that_it_is_given" {
+  command = plan
+
+  variables {
+    tags = { drill = "avatars" }
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.tags["drill"] == "avatars"
+    error_message = "The bucket must have the tags that it is given."
+  }
+}
+
 run "takes_the_bucket_for_access_logs_it_is_given" {
   command = plan
 

@@ -14,6 +14,7 @@ import pytest
 from meteor.load import Result
 
 from jobs.balance import Balance
+from jobs.ledger import Ledger
 from jobs.source import Content, Delivery
 
 BUCKET = "landing"
@@ -31,7 +32,7 @@ class FakeConnection:
         pass
 
 
-class FakeLedger:
+class FakeLedger(Ledger):
     """A ledger that knows the deliveries of some keys."""
 
     done: ClassVar[set[str]] = set()

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from jobs.balance import format_balance
 from jobs.database import Connection
 
+__all__ = ["file_by_key", "format_balance", "launches_by_company", "launches_by_year", "quarantine_sample", "totals"]
+
 Row = tuple[Any, ...]
-
-
-def format_balance(result: Mapping[str, Any]) -> str:
-    """Return the balance of a load in a few lines for people.
-
-    Parameters
-    ----------
-    result : mapping
-        One of the handler's ``files``, its ``totals``, or ``file_by_key``: whatever has the five counts.
-    """
-    status = result.get("status", "loaded")
-    if status.endswith("rejected"):
-        lines = [f"refused as a whole: {result['error_code']}: {result['error']}"]
-    else:
-        parts = [f"{result[name]:,} {name}" for name in ("loaded", "updated", "duplicate", "quarantined")]
-        lines = [f"{result['read']:,} read = " + " + ".join(parts)]
-    if status.startswith("already_"):
-        lines.insert(0, "Nothing to do: this content was delivered before. What it came to then:")
-    for reason, count in sorted(result.get("reasons", {}).items(), key=lambda item: (-item[1], item[0])):
-        lines.append(f"  {count:>9,}  {reason}")
-    if result.get("quarantine_key"):
-        lines.append(f"  in quarantine: {result['quarantine_key']}")
-    return "\n".join(lines)
 
 
 def totals(connection: Connection) -> dict[str, int]:

@@ -15,16 +15,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.drill.main import Context
+from infra.drill.ground import Context
 from infra.drill.workload import Failed, Found, Late
 
 PATIENCE_S = 2.0
@@ -32,6 +27,8 @@ PATIENCE_S = 2.0
 _CONFIG = Config(
     connect_timeout=PATIENCE_S, read_timeout=PATIENCE_S, retries={"total_max_attempts": 1}, max_pool_connections=64
 )
+_PATIENT = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 5}, max_pool_connections=64)
+"""How an operator asks, who wants to know."""
 
 
 class Identity:
@@ -48,13 +45,12 @@ class Identity:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.table = str(context.outputs["users_table"])
-        self._tables = {region: self._client("dynamodb", region, url) for region, url in context.urls.items()}
-        self._doors = {region: self._client("dynamodb", region, context.door) for region in context.regions}
-        self._signer = Credentials(context.access_key, context.secret_key)
+        self._tables = self._clients("dynamodb")
+        self._doors = self._clients("dynamodb", operator=True)
         self._avatars = Avatars(
             {region: str(context.outputs[f"avatars_{region.replace('-', '_')}"]) for region in context.regions},
-            {region: self._client("s3", region, url) for region, url in context.urls.items()},
-            {region: self._client("s3", region, context.door) for region in context.regions},
+            self._clients("s3"),
+            self._clients("s3", operator=True),
         )
 
     def write(self, path: str, region: str, key: str, seq: int) -> None:
@@ -125,10 +121,7 @@ class Identity:
                 for key in keys[start : start + step]
                 for writer in self.context.regions
             ]
-            answer = self._doors[region].batch_get_item(
-                RequestItems={self.table: {"Keys": asked, "ConsistentRead": True}}
-            )
-            for item in sorted(answer["Responses"][self.table], key=_rank):
+            for item in sorted(self._got(region, asked), key=_rank):
                 found[item["user_id"]["S"]] = _found(item)
         return found
 
@@ -146,13 +139,24 @@ class Identity:
         items = [{"user_id": {"S": key}, "region": {"S": writer}} for key in keys for writer in self.context.regions]
         for start in range(0, len(items), 25):
             gone = [{"DeleteRequest": {"Key": each}} for each in items[start : start + 25]]
-            self._doors[home].batch_write_item(RequestItems={self.table: gone})
+            left = {self.table: gone}
+            while left:  # what AWS has no capacity for at this moment it gives back
+                left = self._doors[home].batch_write_item(RequestItems=left)["UnprocessedItems"]
 
     # -- parts -------------------------------------------------------------------------------------------------
 
-    def _client(self, service: str, region: str, url: str) -> Any:
-        keys = {"aws_access_key_id": self.context.access_key, "aws_secret_access_key": self.context.secret_key}
-        return boto3.client(service, region_name=region, endpoint_url=url, config=_CONFIG, **keys)
+    def _clients(self, service: str, *, operator: bool = False) -> dict[str, Any]:
+        client, config = self.context.client, _PATIENT if operator else _CONFIG
+        return {region: client(service, region, operator=operator, config=config) for region in self.context.regions}
+
+    def _got(self, region: str, keys: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        left: Mapping[str, Any] = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while left:
+            answer = self._doors[region].batch_get_item(RequestItems=left)
+            found += answer["Responses"][self.table]
+            left = answer["UnprocessedKeys"]
+        return found
 
     def _asked(self, call: Any, **request: Any) -> Any:
         return asked(call, TableName=self.table, **request)
@@ -171,21 +175,12 @@ class Identity:
         timeout_s: float,
         more: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Send a signed request to a region's API, through the region's port."""
+        """Send a signed request to a region's API."""
         url = str(self.context.outputs[f"api_{region.replace('-', '_')}"]) + path
-        headers = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", **(more or {})}
-        request = AWSRequest(method=method, url=url, data=body or "", headers=headers)
-        SigV4Auth(self._signer, "execute-api", region).add_auth(request)
-        there = urlsplit(self.context.urls[region])
-        connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=timeout_s)
         try:
-            connection.request(method, path, body, dict(request.headers.items()))
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            return self.context.http(method, url, region, body, more or {}, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             raise Failed(_reason(error)) from error
-        finally:
-            connection.close()
 
 
 class Avatars:

@@ -1,0 +1,1 @@
+CREATE TEMPORARY TABLE stage (fact text, id integer, expected bigint) ON COMMIT DROP;
