@@ -359,20 +359,29 @@ def destroy(
 
 
 @app.command()
-def up(services: Annotated[list[str] | None, typer.Argument(help="aws, postgres; none means all.")] = None) -> None:
+def up(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means the first three."),
+    ] = None,
+) -> None:
     """Start services of the local cloud."""
     from infra import deploy as life
 
     ui = Ui()
     with ui.step("starting the local cloud") as show:
         cloud = life.cloud()
-        names = services or [each.name for each in cloud.status()]
+        names = services or cloud.usual()
         for name, endpoint in cloud.up(names, on_progress=show).items():
             ui.say(f"{name}: {endpoint.url}")
 
 
 @app.command()
-def down(services: Annotated[list[str] | None, typer.Argument(help="aws, postgres; none means all.")] = None) -> None:
+def down(
+    services: Annotated[
+        list[str] | None, typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means all.")
+    ] = None,
+) -> None:
     """Stop services of the local cloud; their data stays."""
     from infra import deploy as life
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.aws import Aws
+from infra.local.bigquery import BigQuery
 from infra.local.cron import Cron
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
@@ -30,6 +31,7 @@ from infra.local.service import (
     is_free,
     write_private,
 )
+from infra.local.snowflake import Snowflake
 from infra.local.supervision import Supervisor, alive
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ Say = Callable[[str], None]
 
 START_TIMEOUT_S = 90
 COMES_BACK_S = 6
+BY_NAME_ONLY = ("snowflake", "bigquery")
+"""Services with a large environment of their own, which nobody should install for a stack without a warehouse."""
 STATES: dict[str, State] = {
     "RUNNING": "running",
     "STARTING": "starting",
@@ -64,7 +68,8 @@ class Cloud:
         self.aws = Aws(self.place)
         self.postgres = Postgres(self.place)
         self.cron = Cron(self.place)
-        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron)}
+        warehouses = (Snowflake(self.place), BigQuery(self.place))
+        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *warehouses)}
 
     # ---------------------------------------------------------------------------------- up and down
 
@@ -135,6 +140,10 @@ class Cloud:
         self.down()
         shutil.rmtree(outside_root(self.place.home), ignore_errors=True)
         shutil.rmtree(self.place.home, ignore_errors=True)
+
+    def usual(self) -> list[str]:
+        """Return the services that start when none is named."""
+        return [name for name in self.services if name not in BY_NAME_ONLY]
 
     def status(self) -> list[ServiceStatus]:
         """Return what is known about every service, running or not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.server
 import json
 import os
 import pwd
@@ -11,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,7 +125,7 @@ def test_the_endpoint_of_a_service_that_never_ran_is_an_error(local: Cloud) -> N
 
 def test_status_and_down_are_fine_before_the_first_start(tmp_path: Path) -> None:
     fresh = Cloud(tmp_path / "nothing")
-    assert [one.state for one in fresh.status()] == ["stopped"] * 3
+    assert {one.state for one in fresh.status()} == {"stopped"}
     fresh.down()
     assert not (tmp_path / "nothing").exists()
 
@@ -396,3 +398,48 @@ def test_the_doctor_reports_a_port_that_was_asked_for_and_is_taken(
     found = {check.name: check for check in doctor.ports(local)}
     assert not found["port of postgres"].ok
     assert found["port of aws"].ok
+
+
+# -------------------------------------------------------------------------------------- warehouses
+
+
+def test_warehouses_start_by_name_only(local: Cloud) -> None:
+    assert {"aws", "postgres", "cron"} <= set(local.usual())
+    assert not {"snowflake", "bigquery"} & set(local.usual())
+
+
+@pytest.mark.parametrize("name", ["snowflake", "bigquery"])
+def test_a_warehouse_that_does_not_answer_has_a_problem(local: Cloud, taken: int, name: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert f"no answer on port {port}" in local.services[name].problem({"main": port, "grpc": 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "problem"),
+    [
+        ("snowflake", (200, '{"data": "/somewhere/else"}'), "is answered by another program"),
+        ("snowflake", (200, "[]"), "no answer on port"),
+        ("snowflake", (404, "{}"), "status 404"),
+        ("bigquery", (503, '{"status": "degraded"}'), "status 503"),
+        ("bigquery", (200, '{"status": "degraded"}'), "it says that it is degraded"),
+        ("bigquery", (200, '{"status": "ok"}'), ""),
+    ],
+)
+def test_a_warehouse_is_healthy_when_it_says_so_itself(
+    local: Cloud, name: str, answer: tuple[int, str], problem: str
+) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(answer[1].encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        found = local.services[name].problem({"main": server.server_port, "grpc": 0})
+    assert problem in found if problem else found == ""

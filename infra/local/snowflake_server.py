@@ -1,0 +1,104 @@
+"""The process of the service ``snowflake``: fakesnow's server on files, so that tables outlive the process.
+
+Run by the environment ``snowflake``, as a file: ``python -P snowflake_server.py PORT FOLDER``. fakesnow's own command
+keeps everything in memory; a folder can be asked for by a session, but then no two sessions can have it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from importlib import import_module
+from typing import Any
+
+import duckdb
+import uvicorn
+from fakesnow import transforms
+from fakesnow.cursor import FakeSnowflakeCursor
+from fakesnow.instance import FakeSnow
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import exp
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+
+def mend_statements(cursor: Any) -> None:
+    """Make ``create temporary table a.b.c`` an ordinary table of that schema, and a merge one that fakesnow reads.
+
+    DuckDB 2 has temporary tables in a catalog of their own and refuses another name, on which dbt's unit tests and
+    merges depend. What differs: other sessions see the table, and it stays until it is dropped, as dbt does.
+    """
+    original, merge = cursor._transform, transforms.merge
+
+    def transform(self: Any, expression: Any, params: Any) -> Any:
+        if isinstance(expression, exp.Create) and (table := expression.find(exp.Table)) and table.db:
+            properties = expression.args.get("properties")
+            for each in list(properties.expressions) if properties else []:
+                if isinstance(each, exp.TemporaryProperty):
+                    each.pop()
+        transformed = original(self, expression, params)
+        if (comment := transformed.args.get("table_comment")) and comment[1] is None:
+            # Noting that there is none would be a write to a second database, which DuckDB refuses in a transaction.
+            del transformed.args["table_comment"]
+        return transformed
+
+    def split_merge(expression: Any) -> Any:
+        return merge(name_the_source(expression) if isinstance(expression, exp.Merge) else expression)
+
+    cursor._transform, transforms.merge = transform, split_merge
+
+
+def end_broken_transactions(cursor: Any) -> None:
+    """Answer with an error, once, after a statement failed within a transaction, and let the session go on.
+
+    DuckDB refuses all that follows. fakesnow takes that for a fault of its own, and clients repeat the statement for
+    minutes. Snowflake would keep what the transaction did before: here all of it is undone, and the error says so.
+    """
+    original = cursor.execute
+
+    def execute(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return original(self, *arguments, **named)
+        except duckdb.TransactionException as error:
+            with contextlib.suppress(duckdb.Error):
+                self._duck_conn.execute("rollback")
+            message = f"the transaction was rolled back, because a statement in it failed: {error}"
+            raise ProgrammingError(msg=message, errno=90232, sqlstate="25P02") from error
+
+    cursor.execute = execute
+
+
+def name_the_source(merge: Any) -> Any:
+    """Put the source's name before what a merge inserts without one, as dbt writes it.
+
+    Such a column can only be the source's; fakesnow would look for it in both tables and find it twice.
+    """
+    source = merge.args["using"].alias_or_name
+    for when in merge.args["whens"]:
+        then = when.args.get("then")
+        if isinstance(then, exp.Insert):
+            for column in then.expression.find_all(exp.Column):
+                if not column.table:
+                    column.set("table", exp.to_identifier(source))
+    return merge
+
+
+def main(port: int, folder: str) -> None:
+    """Serve until a signal comes."""
+    server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
+    end_broken_transactions(FakeSnowflakeCursor)
+    mend_statements(FakeSnowflakeCursor)
+    server.shared_fs = FakeSnow(db_path=folder)
+
+    async def health(request: Request) -> JSONResponse:
+        server.shared_fs.duck_conn.cursor().execute("select 1")
+        return JSONResponse({"data": folder})
+
+    server.app.router.routes.append(Route("/_orrery/health", health))
+    # Each session would be a line in the log otherwise, and each statement another.
+    uvicorn.run(server.app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
