@@ -142,8 +142,3 @@ def test_each_exercise_can_be_solved(orrery: Any, warehouse: psycopg.Connection[
     )
     assert "are valid at once" in orrery.run("check", STACK, "3").stdout
     assert "has no exercise 5 that can be checked" in orrery.run("check", STACK, "5").stderr
-
-
-def test_a_destruction_takes_the_crontab_along(destroyed: dict[str, Any], local_cloud: Cloud) -> None:
-    assert destroyed[STACK].returncode == 0, destroyed[STACK].stderr
-    assert not (local_cloud.cron.data / "crontabs" / f"{SLUG}.json").exists()

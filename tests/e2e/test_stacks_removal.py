@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 REGIONS = ["us-east-1", "eu-west-1"]
 
 
-@pytest.mark.parametrize("stack", ["01_meteor", "14_blackhole"])
+@pytest.mark.parametrize("stack", ["01_meteor", "02_comet", "14_blackhole"])
 def test_destroying_a_stack_leaves_nothing(
     orrery: Any, deployments: dict[str, Any], destroyed: dict[str, Any], local_cloud: Cloud, stack: str
 ) -> None:
@@ -24,5 +24,6 @@ def test_destroying_a_stack_leaves_nothing(
     assert f"{stack} is gone; nothing of it is left in the local cloud." in done.stdout
     assert orrery.resources(slug) == 0
     assert local_cloud.leftovers(slug, REGIONS) == []
+    assert not (local_cloud.cron.data / "crontabs" / f"{slug}.json").exists(), "its crontab goes with it"
     again = orrery.run("run", stack)
     assert again.returncode == 1 and again.stderr.startswith(f"error: {stack} is not deployed on local")
