@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,5 +204,5 @@ def _target(name: str, others: Sequence[str]) -> Target:
         return targets.aws(others[0])  # who we are is asked where somebody is left to answer
     from infra import deploy
 
-    endpoint, cloud = deploy.cloud().endpoint("aws"), deploy.cloud()
-    return targets.local({**os.environ, **cloud.aws_environment()}, endpoint.region_urls)
+    cloud = deploy.cloud()
+    return targets.local(cloud.aws_environment(), cloud.endpoint("aws").region_urls)

@@ -293,13 +293,11 @@ class Drill:
             for key, held in final[region].items()
             if key not in after[region] or (after[region][key].seq, after[region][key].mixed) != (held.seq, held.mixed)
         }
-        if changed:
-            self.journal.event("late writes changed keys", ", ".join(sorted(changed)[:5]))
         return replace(
             found,
             late=late,
             late_refused=refused,
-            differing=tuple(sorted({*found.differing, *changed})),
+            late_effective=tuple(sorted(changed)),
         )
 
     def _send_late(self, final: Content) -> tuple[int, int]:
@@ -349,6 +347,7 @@ class Drill:
             f"{len(found.lost)} keys have lost acknowledged writes": found.lost,
             f"{len(found.mixed)} keys are mixed of two writes": found.mixed,
             f"{len(found.differing)} keys differ between the regions": found.differing,
+            f"old writes changed {len(found.late_effective)} keys": found.late_effective,
             f"the experiment ended as {journal['status']}": journal["status"] != "completed",
             **{f"{step} failed: {why}": True for step, why in failed_steps(journal)},
         }

@@ -100,6 +100,8 @@ class Measures:
         What the clients did.
     late, late_refused : int
         Old writes that were sent again after the fault, and how many were refused.
+    late_effective : tuple of str
+        Keys that one of them changed.
     alarms : tuple of str
         The alarms that fired.
     broken : tuple of str
@@ -124,6 +126,7 @@ class Measures:
     reads: int
     late: int = 0
     late_refused: int = 0
+    late_effective: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     broken: tuple[str, ...] = field(default=())
 

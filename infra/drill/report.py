@@ -43,6 +43,7 @@ def markdown(title: str, facts: Sequence[str], found: Measures, events: Sequence
         ("Mixed", list(found.mixed)),
         ("Different in the regions", list(found.differing)),
         ("Read back in time", list(found.back_in_time)),
+        ("Changed by an old write", list(found.late_effective)),
         ("Overruled by another writer", list(found.overruled)),
     ):
         lines += _named(name, keys)
@@ -72,9 +73,8 @@ def rows(found: Measures) -> list[tuple[str, str]]:
         ("keys of several writers whose last write was overruled", str(len(found.overruled))),
         (
             "old writes sent again after the fault",
-            f"{found.late}: {found.late_refused} refused, the others without effect"
-            if "late" not in " ".join(found.broken)
-            else f"{found.late}: {found.late_refused} refused, some took effect",
+            f"{found.late}: {found.late_refused} refused, "
+            + (f"{len(found.late_effective)} keys changed" if found.late_effective else "the others without effect"),
         ),
         ("alarms that fired", ", ".join(found.alarms) or "none"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.dom import minidom
 
 import pytest
@@ -114,6 +115,16 @@ def test_of_keys_with_several_writers_one_write_is_there_and_the_other_is_overru
     assert made.overruled == ("k",) and made.lost == made.out_of_reach == made.mixed == made.doubled == ()
     last = {"k": Found(3, 1)}
     assert found(calls, final={AWAY: last, HOME: last}, shared=["data"]).overruled == ()
+
+
+def test_an_old_write_that_took_effect_is_told_by_name() -> None:
+    made = found([call(90, 1)])
+    assert (
+        "3: 2 refused, the others without effect" in dict(report.rows(replace(made, late=3, late_refused=2))).values()
+    )
+    changed = replace(made, late=3, late_refused=2, late_effective=("k",))
+    text = report.markdown("A region falls", [], changed, [], 90.0)
+    assert "3: 2 refused, 1 keys changed" in text and "## Changed by an old write\n\n- k\n" in text
 
 
 def test_a_key_of_several_writers_that_holds_what_none_wrote_is_a_mixture() -> None:

@@ -131,7 +131,7 @@ class Regions:
         if status != 200:
             raise OrreryError(
                 f"{region} does not serve: {seen}",
-                next_step=f"nothing was changed; mend {region} first: to leave {self.lost} for it would leave nobody",
+                next_step=f"nothing was changed; mend {region} first: nobody else is left",
             )
         return seen
 
