@@ -46,7 +46,7 @@ def command(cloud: Cloud, folder: Path, target: str, *arguments: object) -> dict
     environment = {
         **os.environ,
         **without_proxy(),
-        "PYTHONPATH": str(ROOT / "stacks" / "04_orbit" / "src"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "stacks" / "04_orbit" / "src")]),
         "ORBIT_DATABASE": "orbit",
         "ORBIT_DUCKDB_PATH": str(folder / "orbit.duckdb"),
         "ORBIT_SNOWFLAKE_HOST": snowflake.host,

@@ -16,12 +16,14 @@ from typing import Any
 
 from orbit import files, warehouses
 
+from jobs.dbt import DbtFailed, run_dbt
+
 MARTS = ("close_approaches", "discovery_trends", "hazard_by_family", "size_estimates")
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
 
 
 class Failed(Exception):
-    """dbt did not do what was asked; its own lines say why."""
+    """The records of the warehouse don't add up."""
 
 
 def land(target: str, bodies: list[Path], approaches: list[Path], folder: Path) -> dict[str, int]:
@@ -33,29 +35,6 @@ def land(target: str, bodies: list[Path], approaches: list[Path], folder: Path) 
         return warehouses.land(warehouse, deliveries)
     finally:
         warehouse.close()
-
-
-def dbt(target: str, work: Path, *commands: list[str]) -> None:
-    """Run dbt's commands one after the other in one process.
-
-    Raises
-    ------
-    Failed
-        One of them failed; those after it did not run.
-    """
-    from dbt.cli.main import dbtRunner
-
-    common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", target]
-    common += ["--target-path", str(work / "target"), "--log-path", str(work / "logs")]
-    common += ["--no-use-colors"]
-    # The project is read once, and what was read is handed on: it takes longer than most models.
-    manifest = None
-    for command in [["parse"], *commands]:
-        done = dbtRunner(manifest=manifest).invoke([*command, *common])
-        if not done.success:
-            why = f": {done.exception}" if done.exception else ""
-            raise Failed(f"dbt {' '.join(command)} failed on {target}{why}")
-        manifest = done.result if command == ["parse"] else manifest
 
 
 def balance(target: str) -> dict[str, int]:
@@ -122,11 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="orbit-") as folder:
             summary["landed"] = land(chosen.target, chosen.bodies, chosen.approaches, Path(folder))
-        dbt(chosen.target, chosen.work, ["source", "freshness"], ["build"])
+        run_dbt(PROJECT, chosen.target, chosen.work, ["source", "freshness"], ["build"])
         summary["bodies"] = balance(chosen.target)
         if chosen.export:
             export(chosen.target, chosen.export)
-    except (files.Refused, Failed) as error:
+    except (files.Refused, DbtFailed, Failed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(json.dumps(summary))
