@@ -14,9 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from orbit import files, warehouses
-
 from jobs.dbt import DbtFailed, run_dbt
+from orbit import files, warehouses
 
 MARTS = ("close_approaches", "discovery_trends", "hazard_by_family", "size_estimates")
 PROJECT = Path(__file__).resolve().parents[2] / "dbt"
