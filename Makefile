@@ -88,6 +88,7 @@ test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
 test-e2e: ## stacks and services on a local cloud of their own
 	@$(ORRERY) env local >/dev/null
+	@scripts/install_browser.sh
 	$(TEST) -m e2e $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan

@@ -23,16 +23,16 @@ STYLE = """
   :root { --ground: #12151b; --card: #1a1f28; --ink: #e8ebf1; --muted: #a4adbd; --line: #39414f; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere; }
 main { max-width: 70rem; margin: 0 auto; padding: 1.5rem .75rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.1rem; line-height: 1.3; margin: 0; }
 p { margin: 0; }
-h1, h2, p, td, th, dd { overflow-wrap: anywhere; }
 .lead { max-width: 45rem; }
 .muted { color: var(--muted); }
 dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; margin: 1.25rem 0; }
-dl div { display: flex; flex-direction: column-reverse; }
+dl div { min-width: 0; display: flex; flex-direction: column-reverse; }
 dt { color: var(--muted); }
 dd { margin: 0; font-size: 1.8rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
