@@ -31,6 +31,15 @@ LAYOUT = {
     })""",
 }
 
+# What a dashboard says: its figures by label, and under each chart's title its table, the head first.
+CONTENT = {
+    "figures": """Object.fromEntries([...document.querySelectorAll('dl > div')].map(
+        pair => [pair.querySelector('dt').textContent, pair.querySelector('dd').textContent]))""",
+    "tables": """Object.fromEntries([...document.querySelectorAll('figure')].map(
+        figure => [figure.querySelector('h2').textContent,
+                   [...figure.querySelectorAll('tr')].map(row => [...row.cells].map(cell => cell.textContent))]))""",
+}
+
 
 @dataclass(frozen=True)
 class View:
@@ -109,3 +118,35 @@ def open_pages(views: Sequence[View]) -> list[Seen]:
     )
     assert done.returncode == 0, done.stderr
     return [Seen(**each) for each in json.loads(done.stdout)]
+
+
+def read_dashboard(file: Path, charts: int) -> tuple[dict[str, str], dict[str, list[list[str]]]]:
+    """Check that a dashboard can be read, wide and narrow, light and dark, and return what it says.
+
+    Parameters
+    ----------
+    file : Path
+        As ``./orrery dashboard`` wrote it.
+    charts : int
+        How many charts must be seen.
+
+    Returns
+    -------
+    figures : dict
+        Label to text.
+    tables : dict
+        A chart's title to its rows of texts, the first of them the head.
+    """
+    ways = [(width, scheme) for width in (1280, 400) for scheme in ("light", "dark")]
+    ask = LAYOUT | CONTENT
+    found = open_pages([View(file.as_uri(), width=width, scheme=scheme, ask=ask) for width, scheme in ways])
+    for (width, scheme), seen in zip(ways, found, strict=True):
+        assert seen.console == []
+        assert [each for each in seen.requests if not each.startswith("data:")] == [file.as_uri()]
+        assert seen.answers["overflow"] == 0
+        pictures = seen.answers["pictures"]
+        assert [each["kind"] for each in pictures] == charts * [scheme]
+        for each in pictures:
+            assert each["drawn"] and each["height"] > 100 and 0 <= each["left"] < each["right"] <= width
+    answers = found[0].answers
+    return answers["figures"], answers["tables"]
