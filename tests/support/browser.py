@@ -11,14 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra import envs
+from infra.errors import OrreryError
 from infra.local.doctor import BROWSERS
 
-INSTALL = (
-    "no browser is installed that tests can use; next: apt-get install chromium, or scripts/install_browser.sh as root"
-)
 MAIN = Path(__file__).with_name("browser_main.py")
 
 # What a page must not have, and what tells that it can be read: asked of the page itself.
@@ -86,11 +82,20 @@ class Seen:
 
 
 def find() -> str:
-    """Return the browser of this machine; a test that needs one fails where there is none, with what to install."""
+    """Return the browser of this machine.
+
+    Raises
+    ------
+    OrreryError
+        There is none: the test that needs it fails, and says what to install.
+    """
     for name in BROWSERS:
         if program := shutil.which(name):
             return program
-    return pytest.fail(INSTALL, pytrace=False)
+    raise OrreryError(
+        "no browser is installed that tests can drive",
+        next_step="apt-get install chromium, or scripts/install_browser.sh as root",
+    )
 
 
 def open_pages(views: Sequence[View]) -> list[Seen]:
