@@ -379,7 +379,7 @@ def destroy(
 def up(
     services: Annotated[
         list[str] | None,
-        typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means the first three."),
+        typer.Argument(help="aws, postgres, cron, snowflake, bigquery, kafka; none means the first three."),
     ] = None,
 ) -> None:
     """Start services of the local cloud."""
@@ -396,7 +396,7 @@ def up(
 @app.command()
 def down(
     services: Annotated[
-        list[str] | None, typer.Argument(help="aws, postgres, cron, snowflake, bigquery; none means all.")
+        list[str] | None, typer.Argument(help="aws, postgres, cron, snowflake, bigquery, kafka; none means all.")
     ] = None,
 ) -> None:
     """Stop services of the local cloud; their data stays."""
@@ -438,7 +438,7 @@ def status(json: JsonOption = False) -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="aws or postgres")],
+    service: Annotated[str, typer.Argument(help="aws, postgres, cron, snowflake, bigquery or kafka")],
     lines: Annotated[int, typer.Option(help="How many lines from the end.")] = 100,
 ) -> None:
     """Show the end of a service's log."""

@@ -241,8 +241,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
             at.terraform.apply(plan)
         runbook.forget(at.terraform.folder)
         if at.cloud:
-            for database in at.stack.stand_ins:
-                at.cloud.drop_database(_database(info, database))
+            _drop_stand_ins(at.stack, at.cloud)
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))
             if left:
                 raise OrreryError(
@@ -420,11 +419,13 @@ def _database(info: StackInfo, instance: str) -> str:
 
 
 def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
-    """Give each stand-in its own database in the local service, and hand its facts to Terraform."""
+    """Tell Terraform about the local service of each stand-in; PostgreSQL has a database of its own for each."""
     variables: dict[str, str] = {}
     for instance, service in stack.stand_ins.items():
-        if service != "postgres":
-            raise OrreryError(f"no stand-in is known for service {service!r}", next_step="see infra/local")
+        if service == "kafka":
+            there = {"bootstrap_servers": local.endpoint("kafka").url, "brokers": local.kafka_brokers()}
+            variables[f"TF_VAR_{instance}_standin"] = json.dumps(there)
+            continue
         database = local.provision_database(_database(stack.info, instance))
         facts: Mapping[str, Any] = {
             "host": database.host,
@@ -435,6 +436,15 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
         variables[f"TF_VAR_{instance}_standin"] = json.dumps(facts)
         variables[f"TF_VAR_{instance}_standin_password"] = database.password
     return variables
+
+
+def _drop_stand_ins(stack: Stack, local: Cloud) -> None:
+    """Remove what the stack has in the services that stand in for its modules."""
+    for instance, service in stack.stand_ins.items():
+        if service == "postgres":
+            local.drop_database(_database(stack.info, instance))
+    if "kafka" in stack.stand_ins.values():
+        local.drop_topics(stack.physical(""))
 
 
 @contextmanager

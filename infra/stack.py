@@ -41,7 +41,12 @@ PROVIDER_SETTINGS: dict[str, dict[str, Any]] = {
     "azurerm": {"features": [{"storage": [{"data_plane_available": False}]}], "storage_use_azuread": True},
 }
 TERRAFORM_VERSION = ">= 1.11.0"
-STAND_IN = "object({ host = string, port = number, database = string, username = string })"
+STAND_INS = {
+    "kafka": "object({ bootstrap_servers = string, brokers = number })",
+    "postgres": "object({ host = string, port = number, database = string, username = string })",
+}
+"""What a stand-in is told about the local service that does its work, by service."""
+WITH_PASSWORD = ("postgres",)
 
 
 class Ref(str):
@@ -378,13 +383,20 @@ class Stack:
 
         The password is ephemeral: it reaches the resources that need it and neither plan nor state.
         """
+        if service not in STAND_INS:
+            raise OrreryError(
+                f"no stand-in is known for service {service!r}", next_step="see STAND_INS in infra/stack.py"
+            )
         self.stand_ins[name] = service
-        facts = self._cdk.TerraformVariable(self._scope, f"{name}_standin", type=STAND_IN)
+        facts = self._cdk.TerraformVariable(self._scope, f"{name}_standin", type=STAND_INS[service])
+        facts.override_logical_id(f"{name}_standin")
+        given = {"standin": f"${{var.{name}_standin}}"}
+        if service not in WITH_PASSWORD:
+            return given
         password = self._cdk.TerraformVariable(self._scope, f"{name}_standin_password", type="string", sensitive=True)
         password.add_override("ephemeral", True)
-        facts.override_logical_id(f"{name}_standin")
         password.override_logical_id(f"{name}_standin_password")
-        return {"standin": f"${{var.{name}_standin}}", "standin_password": f"${{var.{name}_standin_password}}"}
+        return given | {"standin_password": f"${{var.{name}_standin_password}}"}
 
 
 def _assemble(

@@ -16,6 +16,7 @@ from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.bigquery import BigQuery
 from infra.local.cron import Cron
+from infra.local.kafka import CLIENT_ENVIRONMENT, VARIABLE, Kafka, brokers
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
@@ -42,8 +43,8 @@ Say = Callable[[str], None]
 
 START_TIMEOUT_S = 90
 COMES_BACK_S = 6
-BY_NAME_ONLY = ("snowflake", "bigquery")
-"""Services with a large environment of their own, which nobody should install for a stack without a warehouse."""
+BY_NAME_ONLY = ("snowflake", "bigquery", "kafka")
+"""Services with an environment of their own, which nobody should install for a stack that does not name them."""
 STATES: dict[str, State] = {
     "RUNNING": "running",
     "STARTING": "starting",
@@ -68,8 +69,9 @@ class Cloud:
         self.aws = Aws(self.place)
         self.postgres = Postgres(self.place)
         self.cron = Cron(self.place)
-        warehouses = (Snowflake(self.place), BigQuery(self.place))
-        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *warehouses)}
+        self.kafka = Kafka(self.place)
+        others = (Snowflake(self.place), BigQuery(self.place), self.kafka)
+        self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *others)}
 
     # ---------------------------------------------------------------------------------- up and down
 
@@ -98,6 +100,10 @@ class Cloud:
         """
         say = on_progress or (lambda line: None)
         services = [self._service(name) for name in dict.fromkeys(names)]
+        outside = {one.name: there for one in services if (there := self.elsewhere(one.name))}
+        for there in outside.values():
+            self.kafka.check_elsewhere(there)
+        services = [one for one in services if one.name not in outside]
         pythons = {one.environment: interpreter(one.environment, say) for one in services}
         with self._locked(say):
             waiting: list[Service] = []
@@ -110,7 +116,7 @@ class Cloud:
             except BaseException:
                 self._give_up(waiting)
                 raise
-            return {one.name: one.endpoint(self._ports(one.name)) for one in services}
+            return outside | {one.name: one.endpoint(self._ports(one.name)) for one in services}
 
     def down(self, names: list[str] | None = None) -> None:
         """Stop services, all of them by default; their data stays."""
@@ -151,6 +157,9 @@ class Cloud:
         unsupervised = [] if infos else self.supervisor.orphans()
         found = []
         for one in self.services.values():
+            if there := self.elsewhere(one.name):
+                found.append(self._status_elsewhere(one, there))
+                continue
             info, ports = infos.get(one.name), self._ports(one.name)
             state: State = STATES.get(info.state, "stopped") if info else "stopped"
             pid = (info.pid or None) if info else None
@@ -191,10 +200,16 @@ class Cloud:
 
     def endpoint(self, name: str) -> Endpoint:
         """Return where a service listens; it has to have been started once."""
-        ports = self._ports(self._service(name).name)
+        if there := self.elsewhere(self._service(name).name):
+            return there
+        ports = self._ports(name)
         if not ports:
             raise OrreryError(f"{name} was never started", next_step=f"run 'make up SERVICE={name}'")
         return self.services[name].endpoint(ports)
+
+    def elsewhere(self, name: str) -> Endpoint | None:
+        """Return where a service is that runs somewhere else: Kafka, when the user names a cluster."""
+        return self.kafka.elsewhere() if name == self.kafka.name else None
 
     def aws_environment(self, region: str = "us-east-1", through_region_port: bool = False) -> dict[str, str]:
         """Return the environment variables that lead boto3, Terraform and the AWS CLI to the local AWS.
@@ -261,6 +276,15 @@ class Cloud:
         """Drop a database, its role and its password; fine when they are gone already."""
         self.postgres.drop(self._started("postgres"), name)
 
+    def kafka_brokers(self) -> int:
+        """Return how many brokers there are: no topic can have more replicas."""
+        there = self.endpoint("kafka")
+        return len(brokers(there.host, there.port))
+
+    def drop_topics(self, prefix: str) -> None:
+        """Delete the topics and consumer groups whose names begin with a prefix; fine when there are none."""
+        self.kafka.drop(interpreter(CLIENT_ENVIRONMENT, lambda line: None), self.endpoint("kafka"), prefix)
+
     def install_crontab(self, name: str, file: Path, settings: Mapping[str, str]) -> None:
         """Let the service ``cron`` run a crontab, with settings of this machine in place of those of the file."""
         self.cron.install(name, file, settings)
@@ -291,6 +315,12 @@ class Cloud:
         if name not in self.services:
             raise OrreryError(f"there is no service {name!r}", next_step=f"use one of: {', '.join(self.services)}")
         return self.services[name]
+
+    def _status_elsewhere(self, one: Service, there: Endpoint) -> ServiceStatus:
+        problem = self.kafka.problem_elsewhere(there)
+        note = problem or f"{VARIABLE} names it: not started or stopped from here"
+        state: State = "unhealthy" if problem else "running"
+        return ServiceStatus(one.name, state, None, there, 0.0, 0.0, 0, one.data, self.log_path(one.name), note)
 
     def _is_up(self, one: Service, python: Path) -> bool:
         ports = self._ports(one.name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import OrreryError
+from infra.local.kafka import VARIABLE
 from infra.local.service import Check, is_free
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def ports(cloud: Cloud) -> list[Check]:
 
     running, found = {one.name for one in cloud.status() if one.pid}, []
     for one in cloud.services.values():
+        if cloud.elsewhere(one.name):
+            continue
         name, usual = f"port of {one.name}", one.preferred_ports["main"]
         try:
             explicit = explicit_port(one.name)
@@ -182,7 +185,7 @@ def services(cloud: Cloud) -> list[Check]:
             one.name,
             False,
             f"{one.state}: {one.note or 'it died too often'}",
-            f"see {one.log}, then 'make up'",
+            f"start it, or unset {VARIABLE}" if cloud.elsewhere(one.name) else f"see {one.log}, then 'make up'",
         )
         for one in cloud.status()
         if one.state in ("failed", "unhealthy", "unsupervised")

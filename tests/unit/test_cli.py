@@ -109,7 +109,7 @@ def test_a_stack_is_synthesised_on_stdout(orrery: Orrery) -> None:
         (["deploy", "14", "--target", "aws"], "TARGET=aws needs credentials", "make plan"),
         (["run", "01", "--data", "/nowhere.csv"], "there is no file /nowhere.csv", "DATA="),
         (["env", "nothing"], "there is no environment 'nothing'", "engine"),
-        (["logs", "kafka"], "there is no service 'kafka'", "aws, postgres"),
+        (["logs", "rabbit"], "there is no service 'rabbit'", "aws, postgres"),
         (["region", "break", "eu-west-1"], "there is no action 'break'", "cut|restore"),
     ],
 )

@@ -10,6 +10,7 @@ import pwd
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -30,7 +31,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    for name in ("ORRERY_AWS_PORT", "ORRERY_POSTGRES_PORT", "LOCAL_AWS"):
+    for name in ("ORRERY_AWS_PORT", "ORRERY_POSTGRES_PORT", "LOCAL_AWS", "KAFKA_BOOTSTRAP"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ORRERY_ENV_LOCAL", sys.executable)
     made = Cloud(tmp_path / "state")
@@ -113,8 +114,8 @@ def test_a_damaged_state_file_is_written_anew(local: Cloud, content: str) -> Non
 
 
 def test_an_unknown_service_names_the_known_ones(local: Cloud) -> None:
-    with pytest.raises(OrreryError, match="no service 'kafka'") as caught:
-        local.up(["kafka"])
+    with pytest.raises(OrreryError, match="no service 'rabbit'") as caught:
+        local.up(["rabbit"])
     assert "aws" in caught.value.next_step
 
 
@@ -412,7 +413,7 @@ def test_the_doctor_reports_a_port_that_was_asked_for_and_is_taken(
 
 def test_warehouses_start_by_name_only(local: Cloud) -> None:
     assert {"aws", "postgres", "cron"} <= set(local.usual())
-    assert not {"snowflake", "bigquery"} & set(local.usual())
+    assert not {"snowflake", "bigquery", "kafka"} & set(local.usual())
 
 
 @pytest.mark.parametrize("name", ["snowflake", "bigquery"])
@@ -421,6 +422,29 @@ def test_a_warehouse_that_does_not_answer_has_a_problem(local: Cloud, taken: int
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert f"no answer on port {port}" in local.services[name].problem({"main": port, "grpc": 0})
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak Kafka, or wants TLS"),
+        (b"", "hangs up"),
+        (struct.pack(">iii", 8, 1, 0), "it knows no broker"),
+        (struct.pack(">iiiih", 14, 1, 1, 1, 99), "not one of Kafka's"),
+        (struct.pack(">iiiih1sihi", 25, 1, 1, 1, 1, b"h", 9092, -1, 1) + bytes(3), "is answered by another program"),
+    ],
+)
+def test_a_broker_is_known_by_what_it_says(local: Cloud, answer: bytes, problem: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.sendall(answer)
+            connection.close()
+
+        threading.Thread(target=reply, daemon=True).start()
+        assert problem in local.services["kafka"].problem({"main": server.getsockname()[1]})
 
 
 @pytest.mark.parametrize(

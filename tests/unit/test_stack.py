@@ -282,7 +282,7 @@ def test_a_stand_in_takes_the_modules_place_and_its_password_is_ephemeral(
     assert block["standin"] == "${var.north_standin}"
     assert block["standin_password"] == "${var.north_standin_password}"
     assert made["variable"]["north_standin_password"] == {"type": "string", "sensitive": True, "ephemeral": True}
-    assert made["variable"]["north_standin"]["type"] == stack.STAND_IN
+    assert made["variable"]["north_standin"]["type"] == stack.STAND_INS["postgres"]
     assert built.stand_ins == {"north": "postgres"}
     assert made["output"]["host"]["value"] == "${module.north.host}"
     built, made = stack.create(info, targets.offline(), tmp_path / "cloud")

@@ -1,0 +1,27 @@
+"""The broker's process: ``python -m infra.local.broker FOLDER PORT``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from infra.local.broker.server import Broker
+from infra.local.service import HOST
+
+
+async def main(folder: Path, port: int) -> None:
+    """Serve until the process is told to stop."""
+    broker = Broker(folder, HOST, port)
+    serving = asyncio.ensure_future(broker.serve())
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        print("kafka stops", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
