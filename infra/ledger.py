@@ -35,7 +35,7 @@ LEFT_OUT = "test_left_out.py::test_a_cloud_only_module_is_left_out_of_a_stack"
 
 _RESOURCE = re.compile(r'^resource "(?P<type>\w+)" "\w+" \{(?:\}|\n(?P<body>.*?)^\})', re.MULTILINE | re.DOTALL)
 _GIVEN = re.compile(r"^  count += var\.(\w+)(?: == null \? 0 : 1| \? 1 : 0)$|^  for_each += var\.(\w+)$", re.MULTILINE)
-_NOT_GIVEN = re.compile(r"^  count += var\.(\w+) == null \? 1 : 0$", re.MULTILINE)
+_NOT_GIVEN = re.compile(r"^  count += var\.(\w+)(?: == null \? 1 : 0| \? 0 : 1)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Entry:
     probes : tuple of str
         The tests below ``tests/ledger`` that show it.
     gaps : tuple of Gap
-        What one that is executed still lacks.
+        What one that is executed, or that another program stands in for, still lacks.
     modules : tuple of str
         The modules that use it, in alphabetical order.
     """
@@ -192,7 +192,8 @@ def _not_deployed(kind: str, users: tuple[str, ...], content: Written, why: Mapp
     for module in why:
         facts = content.modules.get(module, {})
         if kind in facts.get("replaces", ()):
-            return Entry(kind, "stand-in", facts["means"], tuple(facts["probes"]), (), users)
+            gaps = tuple(Gap(**gap) for gap in facts.get("gaps", ()))
+            return Entry(kind, "stand-in", facts["means"], tuple(facts["probes"]), gaps, users)
     # Left out by the module that names a reason, rather than by one that a stand-in replaces as a whole.
     reasons = sorted(why.items(), key=lambda each: (modules.load(each[0]).local == "stand-in", each))
     module, key = reasons[0]

@@ -67,6 +67,15 @@ class FakeCloud:
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
 
+    def endpoint(self, name: str) -> Any:
+        return SimpleNamespace(url="127.0.0.1:9092")
+
+    def kafka_brokers(self) -> int:
+        return 1
+
+    def drop_topics(self, prefix: str) -> None:
+        self.asked.append(("drop topics", prefix))
+
     def install_crontab(self, name: str, file: Path, settings: Any) -> None:
         self.asked.append(("crontab", name, file, settings))
 
@@ -367,6 +376,24 @@ def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files
         ("drop", "70_quasar_north"),
         ("drop", "70_quasar_south"),
     ]
+
+
+def test_a_stand_in_for_kafka_is_told_where_it_is_and_loses_its_topics_in_the_end(
+    plant: Callable[..., StackInfo], module_folder: Callable[..., Path], cloud: FakeCloud, terraform: Any
+) -> None:
+    module_folder("wall", 'variable "name" {\n  type = string\n}\n', "", 'local = "stand-in"\nservice = "kafka"')
+    code = (
+        "from infra.stack import Stack\n\n\nclass A(Stack):\n    def build(self):\n"
+        "        self.module('north', 'wall', name='n')\n        self.module('south', 'wall', name='s')\n"
+    )
+    info = plant("70_quasar", code)
+    with deploy.session(info, "local", Ui()) as at:
+        at.terraform.plan()
+    seen = terraform.log[-2]["environment"]
+    assert json.loads(seen["TF_VAR_south_standin"]) == {"bootstrap_servers": "127.0.0.1:9092", "brokers": 1}
+    assert "TF_VAR_south_standin_password" not in seen
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert [each for each in cloud.asked if each[0].startswith("drop")] == [("drop topics", "orrery-70-quasar-")]
 
 
 # ------------------------------------------------------------------------------------- one run at a time

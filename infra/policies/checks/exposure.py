@@ -41,6 +41,13 @@ def _eks(resource: Resource) -> bool:
     return value(vpc, "endpoint_public_access") is not False and any(each in EVERYBODY for each in networks)
 
 
+def _kafka(resource: Resource) -> bool:
+    """Tell whether a cluster has public addresses, or lets in whoever does not say who it is."""
+    access = block(resource, "broker_node_group_info", "connectivity_info", "public_access")
+    public = text(access, "type") not in ("", "DISABLED")
+    return public or value(block(resource, "client_authentication"), "unauthenticated") is True
+
+
 # What makes a resource public, by its type.
 OPEN: dict[str, Callable[[Resource], bool]] = {
     "aws_api_gateway_method": _is("authorization", None, "NONE"),
@@ -53,6 +60,7 @@ OPEN: dict[str, Callable[[Resource], bool]] = {
     "aws_lambda_function_url": _is("authorization_type", "NONE"),
     "aws_lambda_permission": _is("principal", "*"),
     "aws_lb": _is("internal", None, False),
+    "aws_msk_cluster": _kafka,
     "aws_mwaa_environment": _is("webserver_access_mode", "PUBLIC_ONLY"),
     "aws_rds_cluster_instance": _is("publicly_accessible", True),
     "aws_redshift_cluster": _is("publicly_accessible", True),

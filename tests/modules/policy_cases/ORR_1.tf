@@ -87,3 +87,21 @@ resource "aws_sns_topic" "fail_key_of_aws" {
   name              = "orrery-sample-topic"
   kms_master_key_id = "alias/aws/sns"
 }
+
+resource "aws_msk_cluster" "fail_without_a_key" {
+  cluster_name           = "orrery-sample-stream"
+  kafka_version          = "3.9.x"
+  number_of_broker_nodes = 2
+
+  broker_node_group_info {
+    client_subnets  = ["subnet-0a", "subnet-1a"]
+    instance_type   = "kafka.m7g.large"
+    security_groups = ["sg-0a"]
+  }
+
+  encryption_info {
+    encryption_in_transit {
+      client_broker = "TLS"
+    }
+  }
+}

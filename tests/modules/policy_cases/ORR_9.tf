@@ -118,3 +118,124 @@ resource "aws_db_instance" "fail" {
   manage_master_user_password = true
   publicly_accessible         = true
 }
+
+resource "aws_msk_cluster" "pass_kafka" {
+  cluster_name           = "orrery-sample-pass-kafka"
+  kafka_version          = "3.9.x"
+  number_of_broker_nodes = 2
+
+  broker_node_group_info {
+    client_subnets  = ["subnet-0a", "subnet-1a"]
+    instance_type   = "kafka.m7g.large"
+    security_groups = ["sg-0a"]
+
+    connectivity_info {
+      public_access {
+        type = "DISABLED"
+      }
+    }
+  }
+
+  client_authentication {
+    unauthenticated = false
+
+    sasl {
+      iam = true
+    }
+  }
+
+  encryption_info {
+    encryption_at_rest_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}
+
+resource "aws_msk_cluster" "fail_kafka_public" {
+  cluster_name           = "orrery-sample-fail-kafka-public"
+  kafka_version          = "3.9.x"
+  number_of_broker_nodes = 2
+
+  broker_node_group_info {
+    client_subnets  = ["subnet-0a", "subnet-1a"]
+    instance_type   = "kafka.m7g.large"
+    security_groups = ["sg-0a"]
+
+    connectivity_info {
+      public_access {
+        type = "SERVICE_PROVIDED_EIPS"
+      }
+    }
+  }
+
+  client_authentication {
+    unauthenticated = false
+
+    sasl {
+      iam = true
+    }
+  }
+
+  encryption_info {
+    encryption_at_rest_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}
+
+resource "aws_msk_cluster" "fail_kafka_for_all" {
+  cluster_name           = "orrery-sample-fail-kafka-for-all"
+  kafka_version          = "3.9.x"
+  number_of_broker_nodes = 2
+
+  broker_node_group_info {
+    client_subnets  = ["subnet-0a", "subnet-1a"]
+    instance_type   = "kafka.m7g.large"
+    security_groups = ["sg-0a"]
+
+    connectivity_info {
+      public_access {
+        type = "DISABLED"
+      }
+    }
+  }
+
+  client_authentication {
+    unauthenticated = true
+
+    sasl {
+      iam = true
+    }
+  }
+
+  encryption_info {
+    encryption_at_rest_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}
+
+resource "aws_msk_cluster" "pass_kafka_with_a_reason" {
+  cluster_name           = "orrery-sample-pass-kafka-with-a-reason"
+  kafka_version          = "3.9.x"
+  number_of_broker_nodes = 2
+  tags                   = local.because
+
+  broker_node_group_info {
+    client_subnets  = ["subnet-0a", "subnet-1a"]
+    instance_type   = "kafka.m7g.large"
+    security_groups = ["sg-0a"]
+
+    connectivity_info {
+      public_access {
+        type = "SERVICE_PROVIDED_EIPS"
+      }
+    }
+  }
+
+  client_authentication {
+    unauthenticated = false
+
+    sasl {
+      iam = true
+    }
+  }
+
+  encryption_info {
+    encryption_at_rest_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}
