@@ -54,9 +54,10 @@ def command(cloud: Cloud, folder: Path, target: str, *arguments: object) -> dict
         "ORBIT_SNOWFLAKE_PASSWORD": "any",
         "ORBIT_SNOWFLAKE_PROTOCOL": "http",
         "ORBIT_BIGQUERY_ENDPOINT": cloud.endpoint("bigquery").url,
+        "ORBIT_BIGQUERY_METHOD": "oauth-secrets",
         "ORBIT_BIGQUERY_TOKEN": "any",
     }
-    started = [str(envs.ensure("orbit")), "-P", "-u", "-m", "orbit.pipeline", "--target", target]
+    started = [str(envs.ensure("orbit")), "-P", "-u", "-m", "orbit.pipeline", "run", "--target", target]
     return {"args": [*started, "--work", str(folder / target), *map(str, arguments)], "env": environment}
 
 
@@ -75,7 +76,7 @@ def build(cloud: Cloud, folder: Path, target: str, *arguments: object) -> tuple[
 
 def test_all_targets_give_the_same_marts_row_for_row(cloud: Cloud, delivered: SimpleNamespace, tmp_path: Path) -> None:
     first = {
-        target: build(cloud, tmp_path, target, "--bodies", delivered.first, "--approaches", delivered.feed)
+        target: build(cloud, tmp_path, target, "--file", delivered.first, "--file", delivered.feed)
         for target in TARGETS
     }
     spoiled = sum(a != b for a, b in zip(generate.bodies(120), generate.bodies(120, bad=0.1), strict=True))
@@ -85,7 +86,7 @@ def test_all_targets_give_the_same_marts_row_for_row(cloud: Cloud, delivered: Si
         assert marts == first["duckdb"][1], f"{target} differs"
     # The second delivery is merged into what is there; the first, sent again, is known.
     second = {
-        target: build(cloud, tmp_path, target, "--bodies", delivered.first, "--bodies", delivered.second)
+        target: build(cloud, tmp_path, target, "--file", delivered.first, "--file", delivered.second)
         for target in TARGETS
     }
     for target, (summary, marts) in second.items():
@@ -121,10 +122,10 @@ def check_marts(marts: dict[str, Any], delivered: SimpleNamespace) -> None:
 
 
 def test_a_changed_file_replaces_nothing(cloud: Cloud, delivered: SimpleNamespace, tmp_path: Path) -> None:
-    _, before = build(cloud, tmp_path, "duckdb", "--bodies", delivered.first, "--approaches", delivered.feed)
+    _, before = build(cloud, tmp_path, "duckdb", "--file", delivered.first, "--file", delivered.feed)
     changed = tmp_path / "changed.csv"
     changed.write_text(delivered.second.read_text().replace("moid,", "earth_moid,", 1))
-    done = run(cloud, tmp_path, "duckdb", "--bodies", delivered.second, "--bodies", changed)
+    done = run(cloud, tmp_path, "duckdb", "--file", delivered.second, "--file", changed)
     assert done.returncode == 1
     assert done.stderr.strip() == "error: changed.csv: its columns changed: missing moid; new earth_moid"
     summary, after = build(cloud, tmp_path, "duckdb")
@@ -137,7 +138,7 @@ def test_a_changed_file_replaces_nothing(cloud: Cloud, delivered: SimpleNamespac
 def test_a_killed_run_is_made_good_by_the_next(
     cloud: Cloud, delivered: SimpleNamespace, tmp_path: Path, moment: str
 ) -> None:
-    files = ("--bodies", delivered.first, "--approaches", delivered.feed)
+    files = ("--file", delivered.first, "--file", delivered.feed)
     (tmp_path / "whole").mkdir()
     _, undisturbed = build(cloud, tmp_path / "whole", "duckdb", *files)
     with subprocess.Popen(**command(cloud, tmp_path, "duckdb", *files), stdout=subprocess.PIPE, text=True) as process:
