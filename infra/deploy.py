@@ -26,6 +26,7 @@ from infra.targets import Target
 from infra.terraform import Plan, State, Terraform
 
 if TYPE_CHECKING:
+    from infra.dashboard import Dashboard
     from infra.local import Cloud
     from infra.local.service import Endpoint
 
@@ -229,6 +230,20 @@ def document(info: StackInfo, target_name: str, ui: Ui) -> Path:
         at.stack.document(at.live(), file)
     ui.say(f"written: {file}")
     return file
+
+
+def dashboard(info: StackInfo, target_name: str, ui: Ui) -> Dashboard:
+    """Return what a deployed stack shows of itself; see `Stack.dashboard`.
+
+    Raises
+    ------
+    OrreryError
+        It isn't deployed.
+    """
+    with session(info, target_name, ui) as at, _stack_code(info):
+        live = at.live()
+        with ui.step("reading the data"):
+            return at.stack.dashboard(live)
 
 
 def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:

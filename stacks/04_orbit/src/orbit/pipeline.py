@@ -94,7 +94,8 @@ def _tell_again(warehouse: Warehouse, name: str) -> None:
     """Say what a file's content came to when it was delivered before; nothing where it is still to be built."""
     listed = ", ".join(warehouses.BALANCES[1:])
     for row in warehouse.query(f"select {listed} from {RAW}.balances where file = '{name}'"):
-        log("info", "known", file=name, **dict(zip(warehouses.BALANCES[1:], map(int, row), strict=True)))
+        facts: dict[str, Any] = {**Balance(*map(int, row)).as_dict()}
+        log("info", "known", file=name, **facts)
 
 
 def _load(
@@ -236,7 +237,8 @@ def run(chosen: argparse.Namespace) -> None:
     fault_point("built")
     with access.opened(chosen.target) as warehouse:
         for name, found in balance(warehouse).items():
-            log("info", "balance", file=name, reasons=reasons(warehouse, name), **found.as_dict())
+            facts: dict[str, Any] = {"reasons": reasons(warehouse, name), **found.as_dict()}
+            log("info", "balance", file=name, **facts)
         ask(warehouse, chosen.ask)
         if chosen.export:
             export(warehouse, chosen.export)

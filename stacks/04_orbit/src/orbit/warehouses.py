@@ -74,7 +74,7 @@ class DuckDb:
 
     def close(self) -> None:
         """End the connection: while it lasts, no other process can open the file."""
-        # dbt keeps the file open in this process, so that closing alone would leave what was written in the log beside it.
+        # dbt keeps the file open in this process: closing alone would leave what was written in the log beside it.
         self.connection.execute("checkpoint")
         self.connection.close()
 
