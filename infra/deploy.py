@@ -396,6 +396,8 @@ def _install_crontab(at: Session, live: Live) -> None:
 
 def _clear(at: Session) -> None:
     """Let a stack remove what it keeps in the local cloud beside its resources, if it is deployed."""
+    if type(at.stack).clear is Stack.clear:
+        return
     state = at.terraform.state()
     if state.resources:
         with _stack_code(at.stack.info):
