@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infra.stack import Module, Stack
 
 if TYPE_CHECKING:
+    from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
 LANDING, QUARANTINE, STORE = "incoming/", "quarantine/", "warehouse/"
@@ -306,6 +307,18 @@ class Orbit(Stack):
         )
         yield Check(name, rows[0] == rows[1], "" if rows[0] == rows[1] else seen)
 
+    def dashboard(self, live: Live) -> Dashboard:
+        """Show what passes the Earth, when it was found and how large it is, from the marts."""
+        from orbit import dashboard
+
+        found = self.ask(live, *dashboard.queries(self.warehouse))
+        wrong = [each["error"] for each in found if "error" in each]
+        if wrong:
+            from infra.errors import OrreryError
+
+            raise OrreryError(f"the marts can't be read: {wrong[0]}", next_step=f"make run STACK={self.info.id}")
+        return dashboard.shown(dashboard.named([each["rows"] for each in found]), self.warehouse)
+
     def document(self, live: Live, file: Path) -> None:
         """Write the documentation of the dbt project as one HTML file: models, columns, tests, lineage."""
         self._run(live, "docs", "--out", str(file))
@@ -321,6 +334,7 @@ class Orbit(Stack):
         return [
             f"make run STACK={name}                   1,000 generated bodies and their approaches",
             f"make run STACK={name} DATA=neos.csv     JPL's file, as you downloaded it; or NeoWs' JSON",
+            f"make dashboard STACK={name}             charts of the marts, as one HTML page",
             f"make docs STACK={name}                  the documentation of the dbt project, as one page",
             f"make deploy STACK={name} SET=warehouse=duckdb",
             f"make destroy STACK={name}",

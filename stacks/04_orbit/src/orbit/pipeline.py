@@ -182,9 +182,16 @@ def reasons(warehouse: Warehouse, name: str) -> dict[str, int]:
 # -------------------------------------------------------------------------------------------------------- build
 
 
+def project() -> Path:
+    """Return the folder of the dbt project: the stack's own, or a copy that ``ORBIT_PROJECT`` names."""
+    return Path(access.setting("ORBIT_PROJECT") or PROJECT)
+
+
 def build(target: str, work: Path, *, full: bool = False) -> None:
     """Let dbt build and test everything, and say which models it built, and which source is stale."""
-    results = run_dbt(PROJECT, target, work, ["source", "freshness"], ["build", *(["--full-refresh"] if full else [])])
+    results = run_dbt(
+        project(), target, work, ["source", "freshness"], ["build", *(["--full-refresh"] if full else [])]
+    )
     for each in results[0].results:
         stale = str(each.status) != "pass"
         log("error" if stale else "info", "stale" if stale else "fresh", source=each.node.name)
@@ -204,7 +211,7 @@ def write_docs(target: str, work: Path, path: Path) -> None:
         command.append(
             "--empty-catalog"
         )  # bqemulator has no __TABLES__: sizes and the warehouse's own types are missing
-    run_dbt(PROJECT, target, work, command)
+    run_dbt(project(), target, work, command)
     shutil.copyfile(work / "target" / "static_index.html", path)
 
 
