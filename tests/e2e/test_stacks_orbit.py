@@ -126,6 +126,12 @@ def test_the_documentation_site_opens_in_a_browser_and_shows_models_tests_and_li
             View(f"{at}exposure/exposure.orbit.near_earth_report", ask=ask),
         ]
     )
+    for seen in (
+        model,
+        source,
+        exposure,
+    ):  # dbt's page asks for pictures beside itself that are none, and for no server
+        assert {each.partition(":")[0] for each in seen.requests} <= {"file", "data", "blob"}
     assert "size_estimates" in model.answers["text"] and "diameter_low_km" in model.answers["text"]
     assert "The diameter of each body, measured or estimated" in model.answers["text"]
     assert "Records of JPL's small-body database query" in source.answers["text"]

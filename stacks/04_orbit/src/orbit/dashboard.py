@@ -84,7 +84,7 @@ def shown(found: Mapping[str, Rows], warehouse: str) -> Dashboard:
             Figure("within the Moon's distance", totals.get("within_moon", 0)),
         ],
         {
-            "orbit_marts.hazard_by_family": totals.get("bodies", 0),
+            "orbit_marts.size_estimates": sum(row["bodies"] for row in found["sizes"]),
             "orbit_marts.close_approaches": totals.get("approaches", 0),
         },
     )
