@@ -71,6 +71,7 @@ class Orbit(Stack):
             availability_zones=ZONES,
             kms_key_arn=key.arn,
             interface_endpoints=ENDPOINTS,  # S3 has a gateway: ECR keeps its layers there too
+            way_out=warehouse != "duckdb",  # the others are not in AWS' network
         )
         alerts = self.module(
             "alerts",

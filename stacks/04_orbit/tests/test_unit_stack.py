@@ -77,6 +77,10 @@ def test_everything_is_encrypted_with_the_stacks_own_key(made: tuple[str, dict[s
     assert {modules[name]["kms_key_arn"] for name in encrypted} == {"${module.key.arn}"}
 
 
+def test_the_network_has_a_way_out_only_where_the_warehouse_is_elsewhere(made: tuple[str, dict[str, Any]]) -> None:
+    assert made[1]["module"]["network"]["way_out"] == (made[0] != "duckdb")
+
+
 def test_an_unknown_warehouse_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OrreryError, match="04_orbit has no warehouse 'redshift'"):
         stack.create(chosen("redshift"), targets.offline(), tmp_path)
