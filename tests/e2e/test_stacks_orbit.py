@@ -32,16 +32,6 @@ def deployed(deployments: dict[str, Any]) -> str:
     return str(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A user's own files: bodies, some of them spoiled, and their approaches."""
-    folder = tmp_path_factory.mktemp("orbit")
-    bodies, feed = folder / "mine.csv", folder / "feed.json"
-    generate.write_bodies(bodies, generate.bodies(200, seed=5, bad=0.05))
-    feed.write_text(json.dumps(generate.approaches(200, seed=5)))
-    return bodies, feed
-
-
 def test_a_deployment_from_nothing_proves_that_it_works(deployed: str) -> None:
     assert "3 read = 1 loaded + 0 updated + 1 duplicate + 1 quarantined" in deployed
     assert re.search(r"ok  dbt builds the marts on snowflake and its tests pass: \d+ tests", deployed)
@@ -49,23 +39,23 @@ def test_a_deployment_from_nothing_proves_that_it_works(deployed: str) -> None:
     assert "3 cloud-only (network, warehouse (snowflake_warehouse), nightly (scheduled_task))" in deployed
 
 
-def test_a_users_own_files_are_landed_built_and_counted(deployed: str, orrery: Any, files: tuple[Path, Path]) -> None:
-    bad = sum(a != b for a, b in zip(generate.bodies(200, 5), generate.bodies(200, 5, bad=0.05), strict=True))
-    out = orrery.ok("run", STACK, "--data", str(files[0]))
-    assert f"200 read = {200 - bad} loaded + 0 updated + 0 duplicate + {bad} quarantined" in out, out
-    out = orrery.ok("run", STACK, "--data", str(files[1]))
-    passes = generate.approaches(200, 5)["element_count"]
-    assert f"{passes} read = {passes} loaded + 0 updated + 0 duplicate + 0 quarantined" in out
+def test_files_are_landed_built_and_counted_once(deployed: str, orrery: Any) -> None:
+    out = orrery.ok("run", STACK)
+    bad = sum(a != b for a, b in zip(generate.bodies(1000, 7), generate.bodies(1000, 7, bad=0.02), strict=True))
+    passes = generate.approaches(1000, 7)["element_count"]
+    assert f"1,000 read = {1000 - bad} loaded + 0 updated + 0 duplicate + {bad} quarantined" in out, out
+    assert f"{passes:,} read = {passes:,} loaded + 0 updated + 0 duplicate + 0 quarantined" in out
+    assert re.search(r"bodies +\|? *incremental|bodies\tincremental", out) and re.search(r"\d+ tests passed", out)
+    again = orrery.ok("run", STACK)
+    assert again.count("Nothing to do: this content was delivered before.") == 2
 
 
-def test_a_file_of_another_kind_is_refused_with_its_reason_and_known_ones_do_nothing(
-    deployed: str, orrery: Any, files: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_users_own_file_that_changed_is_refused_with_its_reason(deployed: str, orrery: Any, tmp_path: Path) -> None:
     changed = tmp_path / "changed.csv"
-    changed.write_text(files[0].read_text().replace("moid,", "earth_moid,", 1))
+    generate.write_bodies(changed, generate.bodies(5))
+    changed.write_text(changed.read_text().replace("moid,", "earth_moid,", 1))
     out = orrery.ok("run", STACK, "--data", str(changed))
     assert "refused as a whole: unknown_columns: its columns changed: missing moid; new earth_moid" in out
-    assert "Nothing to do: this content was delivered before." in orrery.ok("run", STACK, "--data", str(files[0]))
 
 
 def ask(orrery: Any, cloud: Cloud, *statements: str) -> list[list[list[Any]]]:
