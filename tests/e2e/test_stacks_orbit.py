@@ -45,7 +45,7 @@ def test_files_are_landed_built_and_counted_once(deployed: str, orrery: Any) -> 
     passes = generate.approaches(1000, 7)["element_count"]
     assert f"1,000 read = {1000 - bad} loaded + 0 updated + 0 duplicate + {bad} quarantined" in out, out
     assert f"{passes:,} read = {passes:,} loaded + 0 updated + 0 duplicate + 0 quarantined" in out
-    assert re.search(r"bodies +\|? *incremental|bodies\tincremental", out) and re.search(r"\d+ tests passed", out)
+    assert "bodies\tincremental" in out and re.search(r"\d+ tests passed", out)
     again = orrery.ok("run", STACK)
     assert again.count("Nothing to do: this content was delivered before.") == 2
 
