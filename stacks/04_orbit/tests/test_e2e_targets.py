@@ -222,6 +222,11 @@ def test_a_record_of_the_year_0_is_in_quarantine(pipeline: Pipeline, tmp_path: P
     balances, marts = pipeline.build(tmp_path, "duckdb", *files(path))
     assert balances[0]["reasons"] == {"bad_date": 1} and balances[0]["loaded"] == 1
     assert len(marts["size_estimates"]) == 1
+    # Nothing came for a while: it is told as an error, and built all the same. A source that never had anything is not late.
+    pipeline.ask(tmp_path, "duckdb", "update orbit_raw.small_bodies set _loaded_at = '2020-01-01 00:00:00'")
+    done = pipeline(tmp_path, "duckdb")
+    assert done.code == 0 and [line["source"] for line in done.events["stale"]] == ["small_bodies"]
+    assert [line["source"] for line in done.events["empty"]] == ["approaches"]
 
 
 def test_a_changed_column_upstream_stops_before_anything_is_replaced(

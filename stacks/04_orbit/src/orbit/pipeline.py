@@ -193,8 +193,9 @@ def build(target: str, work: Path, *, full: bool = False) -> None:
         project(), target, work, ["source", "freshness"], ["build", *(["--full-refresh"] if full else [])]
     )
     for each in results[0].results:
-        stale = str(each.status) != "pass"
-        log("error" if stale else "info", "stale" if stale else "fresh", source=each.node.name)
+        empty = each.max_loaded_at.year == 1  # dbt's word for a source that never had a record
+        stale = str(each.status) != "pass" and not empty
+        log("error" if stale else "info", "stale" if stale else "empty" if empty else "fresh", source=each.node.name)
     tests = 0
     for each in results[1].results:
         kind, tests = each.node.resource_type, tests + (each.node.resource_type in ("test", "unit_test"))
