@@ -110,21 +110,29 @@ class Orbit(Stack):
 
     def _snowflake(self, key: Module) -> tuple[dict[str, Any], Module]:
         """Snowflake: a warehouse with a limit, a database with a schema for each layer, and two roles."""
-        name = self.physical("warehouse").upper().replace("-", "_")
-        made = self.module(
-            "warehouse",
-            "snowflake_warehouse",
-            name=name,
-            comment="04_orbit: near-Earth objects",
-            credits_per_month=20,
-            database=self.physical("data").upper().replace("-", "_"),
-            schemas={f"ORBIT_{layer.upper()}": what for layer, what in LAYERS.items()},
-        )
+        name, database = (self.physical(part).upper().replace("-", "_") for part in ("warehouse", "data"))
         entrance = {
-            "ORBIT_DATABASE": made.database or DATABASE,
-            "ORBIT_SNOWFLAKE_ROLE": made.writer_role,
-            "ORBIT_SNOWFLAKE_WAREHOUSE": made.warehouse,
+            "ORBIT_DATABASE": database,
+            "ORBIT_SNOWFLAKE_ROLE": f"{database}_WRITER",
+            "ORBIT_SNOWFLAKE_WAREHOUSE": name,
         }
+        if self.info.settings["make_warehouse"]:
+            made = self.module(
+                "warehouse",
+                "snowflake_warehouse",
+                name=name,
+                comment="04_orbit: near-Earth objects",
+                credits_per_month=20,
+                database=database,
+                schemas={f"ORBIT_{layer.upper()}": what for layer, what in LAYERS.items()},
+            )
+            entrance = {
+                "ORBIT_DATABASE": made.database,
+                "ORBIT_SNOWFLAKE_ROLE": made.writer_role,
+                "ORBIT_SNOWFLAKE_WAREHOUSE": made.warehouse,
+            }
+        if self.target.local:
+            entrance = {"ORBIT_DATABASE": DATABASE}
         return entrance, self._secret(key, "account, user and private_key with which the task enters Snowflake.")
 
     def _bigquery(self, key: Module) -> tuple[dict[str, Any], Module]:
@@ -138,7 +146,7 @@ class Orbit(Stack):
                 f"{self.info.id} with warehouse=bigquery lacks {', '.join(lacking)}",
                 next_step="write them into [settings.bigquery] of its stack.toml",
             )
-        for layer, what in LAYERS.items():
+        for layer, what in LAYERS.items() if self.info.settings["make_warehouse"] else ():
             self.module(
                 layer,
                 "bigquery_dataset",

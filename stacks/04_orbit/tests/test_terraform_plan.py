@@ -1,6 +1,7 @@
 """The whole stack, planned with each warehouse: AWS by its real provider, the others against their schemas.
 
-The plan of all stacks takes DuckDB, because the providers of Snowflake and Google can't be downloaded everywhere.
+The plan of all stacks leaves the warehouse out, because the providers of Snowflake and Google can't be downloaded
+everywhere.
 """
 
 from __future__ import annotations

@@ -81,6 +81,18 @@ def test_the_network_has_a_way_out_only_where_the_warehouse_is_elsewhere(made: t
     assert made[1]["module"]["network"]["way_out"] == (made[0] != "duckdb")
 
 
+@pytest.mark.parametrize("warehouse", BEYOND)
+def test_a_warehouse_that_somebody_else_made_is_entered_by_the_same_names(tmp_path: Path, warehouse: str) -> None:
+    info = chosen(warehouse)
+    info = replace(info, settings={**info.settings, "make_warehouse": False})
+    made = stack.create(info, targets.offline(), tmp_path)[1]
+    assert list(made["provider"]) == ["aws"] and not BEYOND[warehouse] & made["module"].keys()
+    told = made["module"]["nightly"]["environment"]
+    database = {"snowflake": "ORRERY_04_ORBIT_DATA", "bigquery": "orbit-marts", "duckdb": "orbit"}[warehouse]
+    assert told["ORBIT_DATABASE"] == database
+    assert told.get("ORBIT_SNOWFLAKE_ROLE", database) in (database, "ORRERY_04_ORBIT_DATA_WRITER")
+
+
 def test_an_unknown_warehouse_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OrreryError, match="04_orbit has no warehouse 'redshift'"):
         stack.create(chosen("redshift"), targets.offline(), tmp_path)
@@ -103,4 +115,6 @@ def test_the_local_cloud_leaves_the_warehouse_out_and_says_so(tmp_path: Path, wa
 
 def test_what_is_planned_everywhere_needs_no_other_provider(tmp_path: Path) -> None:
     info = settings.for_plans(catalog.built("04_orbit"))
-    assert list(stack.create(info, targets.offline(), tmp_path)[1]["provider"]) == ["aws"]
+    made = stack.create(info, targets.offline(), tmp_path)[1]
+    assert list(made["provider"]) == ["aws"]
+    assert {"entrance", "network", "nightly"} <= made["module"].keys(), "what AWS has of it is planned"

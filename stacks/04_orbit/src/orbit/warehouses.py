@@ -50,6 +50,7 @@ class DuckDb:
         import duckdb
 
         self.connection: Any = duckdb.connect(os.environ["ORBIT_DUCKDB_PATH"])
+        self.connection.execute("set enable_progress_bar = false")  # it would stand in front of a line of the log
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
