@@ -13,6 +13,7 @@ import csv
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Shop:
         self.products = max(10, min(4000, lines // 100))
         self.late: dict[int, list[tuple[str, Sequence[Any]]]] = {}
         self.writers: dict[str, Any] = {}
-        self.open: list[Any] = []
+        self.open = ExitStack()
         self.invoice, self.spoiled, self.change_no = 536_365, 0, 0
         self.counts: Counter[str] = Counter()
 
@@ -88,8 +89,8 @@ class Shop:
 
     def _row(self, today: date, feed: str, row: Sequence[Any]) -> None:
         if feed not in self.writers:
-            file = open(self.folder / f"{today.isoformat()}-{feed}.csv", "w", newline="", encoding="utf-8")
-            self.open.append(file)
+            path = self.folder / f"{today.isoformat()}-{feed}.csv"
+            file = self.open.enter_context(path.open("w", newline="", encoding="utf-8"))
             self.writers[feed] = csv.writer(file, lineterminator="\n")
             self.writers[feed].writerow(FEEDS[feed])
         self.counts[feed] += 1
@@ -101,9 +102,8 @@ class Shop:
         self.random.shuffle(late)
         for feed, row in late:
             self._row(today, feed, row)
-        for file in self.open:
-            file.close()
-        self.open, self.writers = [], {}
+        self.open.close()
+        self.writers = {}
 
     def _masters(self, day: int, today: date) -> None:
         """Tell of new customers and products, of what changed with them, and of promotions."""
@@ -114,7 +114,9 @@ class Shop:
                 registered = int(draw() * self.days) if draw() < 0.1 else 0
                 self._customer(max(0, registered), number, self._moment(START - timedelta(days=30)))
             for number in range(self.products):
-                self._product(int(draw() * self.days) if draw() < 0.1 else 0, number, self._moment(START - timedelta(30)))
+                self._product(
+                    int(draw() * self.days) if draw() < 0.1 else 0, number, self._moment(START - timedelta(30))
+                )
         else:
             for _ in range(max(1, self.customers // 100)):
                 self._customer(day, int(draw() * self.customers), self._moment(today), deleted=draw() < 0.03)
@@ -124,7 +126,15 @@ class Shop:
             number = day // 10
             for kind, percent in (("code", 10), ("bundle", 15)):
                 ends = today + timedelta(days=9)
-                row = (f"{kind.upper()}{number}", self._moment(today), f"{kind} {percent} %", kind, percent, today, ends)
+                row = (
+                    f"{kind.upper()}{number}",
+                    self._moment(today),
+                    f"{kind} {percent} %",
+                    kind,
+                    percent,
+                    today,
+                    ends,
+                )
                 self._put(day, "promotions", row, lateness=0.5)
 
     def _customer(self, day: int, number: int, moment: datetime, *, deleted: bool = False) -> None:
@@ -142,7 +152,11 @@ class Shop:
         draw = self.random.random
         self.change_no += 1
         row = [code(number), moment, self.change_no, "true" if deleted else "false"]
-        row += [""] * 3 if deleted else [name(number, int(draw() < 0.2)), CATEGORIES[int(draw() * 7)], SUPPLIERS[int(draw() * 3)]]
+        row += (
+            [""] * 3
+            if deleted
+            else [name(number, int(draw() < 0.2)), CATEGORIES[int(draw() * 7)], SUPPLIERS[int(draw() * 3)]]
+        )
         self._put(day, "product_changes", row)
 
     def _orders(self, day: int, today: date, lines: int) -> None:

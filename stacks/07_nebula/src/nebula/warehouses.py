@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from jobs.deliveries import Delivery
@@ -16,12 +17,29 @@ from jobs.faults import fault_point
 from nebula.feeds import FEEDS, ORIGIN, columns
 
 RAW = "nebula_raw"
-BATCHES = "batch_id bigint, digest {text}, file_name {text}, feed {text}, row_count bigint, landed_at timestamp, built_at timestamp"
+BATCHES = (
+    "batch_id bigint, digest {text}, file_name {text}, feed {text}, row_count bigint,"
+    " landed_at timestamp, built_at timestamp"
+)
 PENDING = f"select batch_id from {RAW}.batches where built_at is null"
 
 
-class Busy(Exception):
-    """Another run works on the same warehouse."""
+class Unusable(Exception):
+    """A warehouse that can't be reached, or on which another run is at work."""
+
+
+def setting(name: str) -> str:
+    """Return a variable of the environment that the target needs.
+
+    Raises
+    ------
+    Unusable
+        It is not set.
+    """
+    value = os.environ.get(name, "")
+    if not value:
+        raise Unusable(f"the variable {name} is not set: it says where the warehouse is (dbt/profiles.yml)")
+    return value
 
 
 class Warehouse(Protocol):
@@ -36,6 +54,9 @@ class Warehouse(Protocol):
     def copy(self, delivery: Delivery) -> None:
         """Append a delivery to its table, within the open transaction."""
 
+    def step_aside(self) -> None:
+        """Let dbt in, where only one process or connection can be at work; the next query comes back."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -46,12 +67,19 @@ class DuckDb:
     text = "varchar"
 
     def __init__(self) -> None:
+        self._connection: Any = None
+
+    @property
+    def connection(self) -> Any:
+        """The connection, opened when it is needed."""
         import duckdb
 
-        try:
-            self.connection: Any = duckdb.connect(os.environ["NEBULA_DUCKDB_PATH"])
-        except duckdb.IOException as error:
-            raise Busy(f"the DuckDB file can't be opened: {str(error).splitlines()[0]}") from error
+        if self._connection is None:
+            try:
+                self._connection = duckdb.connect(setting("NEBULA_DUCKDB_PATH"))
+            except duckdb.IOException as error:
+                raise Unusable(f"the DuckDB file can't be opened: {str(error).splitlines()[0]}") from error
+        return self._connection
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
@@ -66,9 +94,15 @@ class DuckDb:
             {"path": str(delivery.path)},
         )
 
+    def step_aside(self) -> None:
+        """Close the file: dbt opens it itself."""
+        self.close()
+
     def close(self) -> None:
         """End the connection: while it lasts, no other process can open the file."""
-        self.connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class Postgres:
@@ -77,19 +111,25 @@ class Postgres:
     text = "text"
 
     def __init__(self) -> None:
+        import psycopg
+
         from jobs.database import connect
 
-        self.connection = connect(
-            host=os.environ["NEBULA_HOST"],
+        parameters = dict(
+            host=setting("NEBULA_HOST"),
             port=os.environ.get("NEBULA_PORT") or "5432",
-            dbname=os.environ["NEBULA_DATABASE"],
-            user=os.environ["NEBULA_USER"],
-            password=os.environ["NEBULA_PASSWORD"],
+            dbname=setting("NEBULA_DATABASE"),
+            user=setting("NEBULA_USER"),
+            password=setting("NEBULA_PASSWORD"),
             sslmode=os.environ.get("NEBULA_SSLMODE") or "prefer",
         )
+        try:
+            self.connection = connect(**parameters)
+        except psycopg.OperationalError as error:
+            raise Unusable(f"PostgreSQL does not answer: {str(error).splitlines()[0]}") from error
         if not self.query("select pg_try_advisory_lock(hashtext('nebula.pipeline'))")[0][0]:
             self.connection.close()
-            raise Busy("another run of the pipeline works on this database: wait for its end")
+            raise Unusable("another run of the pipeline works on this database: wait for its end")
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
@@ -104,13 +144,19 @@ class Postgres:
             while piece := file.read(1 << 20):
                 into.write(piece)
 
+    def step_aside(self) -> None:
+        """Stay: dbt has connections of its own, and the lock lasts as long as this one."""
+
     def close(self) -> None:
         """End the connection, and the lock with it."""
         self.connection.close()
 
 
 class Redshift:
-    """Redshift at ``NEBULA_HOST``. It copies from S3: ``NEBULA_COPY_PREFIX`` (s3://bucket/prefix/), ``NEBULA_COPY_ROLE``."""
+    """Redshift at ``NEBULA_HOST``.
+
+    It copies from S3: from below ``NEBULA_COPY_PREFIX`` (s3://bucket/prefix/), with the role ``NEBULA_COPY_ROLE``.
+    """
 
     text = "varchar(4096)"
 
@@ -118,11 +164,11 @@ class Redshift:
         import redshift_connector
 
         self.connection: Any = redshift_connector.connect(
-            host=os.environ["NEBULA_HOST"],
+            host=setting("NEBULA_HOST"),
             port=int(os.environ.get("NEBULA_PORT") or 5439),
-            database=os.environ["NEBULA_DATABASE"],
-            user=os.environ["NEBULA_USER"],
-            password=os.environ["NEBULA_PASSWORD"],
+            database=setting("NEBULA_DATABASE"),
+            user=setting("NEBULA_USER"),
+            password=setting("NEBULA_PASSWORD"),
             sslmode=os.environ.get("NEBULA_SSLMODE") or "verify-full",
         )
         self.connection.autocommit = True
@@ -137,14 +183,17 @@ class Redshift:
         """Put a delivery into S3 and append it to its table, within the open transaction."""
         import boto3
 
-        bucket, _, prefix = os.environ["NEBULA_COPY_PREFIX"].removeprefix("s3://").partition("/")
+        bucket, _, prefix = setting("NEBULA_COPY_PREFIX").removeprefix("s3://").partition("/")
         key = f"{prefix.rstrip('/')}/{delivery.path.name}".lstrip("/")
         boto3.client("s3").upload_file(str(delivery.path), bucket, key)
         listed = ", ".join(columns(delivery.table) + ORIGIN)
         self.query(
             f"copy {RAW}.{delivery.table} ({listed}) from 's3://{bucket}/{key}'"
-            f" iam_role '{os.environ['NEBULA_COPY_ROLE']}' format csv ignoreheader 1 encoding utf8"
+            f" iam_role '{setting('NEBULA_COPY_ROLE')}' format csv ignoreheader 1 encoding utf8"
         )
+
+    def step_aside(self) -> None:
+        """Stay: dbt has connections of its own."""
 
     def close(self) -> None:
         """End the connection."""
@@ -186,7 +235,7 @@ def land(warehouse: Warehouse, deliveries: Sequence[Delivery], first: int) -> No
     try:
         for batch, each in enumerate(deliveries, first):
             warehouse.copy(each)
-            entry = f"{batch}, '{each.digest}', '{each.name}', '{each.table}', {each.rows}, current_timestamp, null"
+            entry = f"{batch}, '{each.digest}', '{each.name}', '{each.table}', {each.rows}, {_now()}, null"
             warehouse.query(f"insert into {RAW}.batches select {entry}")
             fault_point("landing")
         warehouse.query("commit")
@@ -198,4 +247,8 @@ def land(warehouse: Warehouse, deliveries: Sequence[Delivery], first: int) -> No
 
 def mark_built(warehouse: Warehouse) -> None:
     """Say that everything pending is built."""
-    warehouse.query(f"update {RAW}.batches set built_at = current_timestamp where built_at is null")
+    warehouse.query(f"update {RAW}.batches set built_at = {_now()} where built_at is null")
+
+
+def _now() -> str:
+    return f"timestamp '{datetime.now(UTC):%Y-%m-%d %H:%M:%S}'"
