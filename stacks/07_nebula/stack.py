@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.stack import Module, Stack
-
 from jobs.balance import format_balance
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Nebula(Stack):
         self.output("task", task.task_definition_arn, "What the schedule starts.")
 
     def smoke(self, live: Live) -> Iterable[Check]:
-        """Let a customer change the segment between two purchases, and find each purchase at the segment of its time."""
+        """Let a customer change segments between two purchases, and find each purchase at the segment of its time."""
         from infra.live import Check
 
         if not self.target.local:

@@ -68,9 +68,10 @@ WHERE c.customer_key <> -1 AND NOT c.is_deleted
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 TOTALS = """
-SELECT (SELECT count(*) FROM nebula_marts.fact_sales), (SELECT coalesce(sum(amount), 0) FROM nebula_marts.fact_sales),
-    (SELECT count(*) FROM nebula_marts.dim_customer), (SELECT count(DISTINCT customer_id) FROM nebula_marts.dim_customer),
-    (SELECT count(*) FROM nebula_marts.dim_product), (SELECT count(DISTINCT stock_code) FROM nebula_marts.dim_product)
+SELECT lines, coalesce(revenue, 0), c.versions, c.members, p.versions, p.members
+FROM (SELECT count(*) AS lines, sum(amount) AS revenue FROM nebula_marts.fact_sales) AS s,
+    (SELECT count(*) AS versions, count(DISTINCT customer_id) AS members FROM nebula_marts.dim_customer) AS c,
+    (SELECT count(*) AS versions, count(DISTINCT stock_code) AS members FROM nebula_marts.dim_product) AS p
 """
 TABLES = ("dim_customer", "dim_product", "fact_sales", "fact_order_fulfilment", "fact_inventory_daily")
 
@@ -86,96 +87,39 @@ def read(ask: Ask) -> Dashboard:
     ((first, last),) = ask(SPAN)
     first, last = first or date(2000, 1, 1), last or date(2000, 1, 1)  # where nothing was sold yet, nothing is found
     unit = "month" if (last - first).days > DAYS_OF_A_QUARTER else "day"
-    axis = {"format": "%b %Y" if unit == "month" else "%d %b", "tickCount": 6}
-    time = {"field": "day", "type": "temporal", "timeUnit": "utcyearmonthdate", "title": None, "axis": axis}
-    lines, revenue, versions, customers, product_versions, products = ask(TOTALS)[0]
 
     def rows(query: str, *columns: str) -> Rows:
         return [dict(zip(columns, row, strict=True)) for row in ask(query.format(unit=unit, first=first, last=last))]
 
-    charts = [
-        Chart(
-            f"Revenue by {unit} and category",
-            "What was sold in each category that a product was in when it was sold; cancellations and returns count against it.",
-            rows(REVENUE, "day", "category", "revenue"),
-            {
-                "mark": {"type": "line", "point": True},
-                "encoding": {
-                    "x": time,
-                    "y": {"field": "revenue", "type": "quantitative", "title": "revenue"},
-                    "color": {"field": "category", "type": "nominal", "title": None},
-                },
-            },
-        ),
-        Chart(
-            "Revenue as it was and as it is",
-            "The same sales twice: by the category of the time, and by the category of today. Where the bars of a category differ,"
-            " products came or went.",
-            rows(CATEGORIES, "category", "way", "revenue"),
-            {
-                "mark": "bar",
-                "encoding": {
-                    "y": {"field": "category", "type": "nominal", "title": None},
-                    "yOffset": {"field": "way", "sort": "descending"},
-                    "x": {"field": "revenue", "type": "quantitative", "title": "revenue"},
-                    "color": {"field": "way", "type": "nominal", "title": None, "sort": "descending"},
-                },
-            },
-        ),
-        Chart(
-            "How long orders take",
-            "Hours from placing an order to each milestone that was reached: the bar is the middle half of the orders, the tick"
-            " the median.",
-            rows(FULFILMENT, "milestone", "orders", "lower_quarter", "median", "upper_quarter"),
-            {
-                "encoding": {"y": {"field": "milestone", "type": "nominal", "title": None}},
-                "layer": [
-                    {
-                        "mark": {"type": "bar", "size": 24},
-                        "encoding": {
-                            "x": {"field": "lower_quarter", "type": "quantitative", "title": "hours since it was placed"},
-                            "x2": {"field": "upper_quarter"},
-                        },
-                    },
-                    {
-                        "mark": {"type": "tick", "size": 34, "thickness": 3, "color": "#D55E00"},
-                        "encoding": {"x": {"field": "median", "type": "quantitative"}},
-                    },
-                ],
-            },
-        ),
-        Chart(
-            "Stock",
-            f"Pieces on hand at the end of each {unit}, by warehouse; between counts the last one holds.",
-            rows(STOCK, "day", "warehouse", "on_hand"),
-            {
-                "mark": {"type": "line", "point": True},
-                "encoding": {
-                    "x": time,
-                    "y": {"field": "on_hand", "type": "quantitative", "title": "pieces on hand"},
-                    "color": {"field": "warehouse", "type": "nominal", "title": None},
-                },
-            },
-        ),
-        Chart(
-            "Customers by segment",
-            f"How many customers were in each segment at the beginning of each {unit}, by the version that was valid then.",
-            rows(SEGMENTS, "day", "segment", "customers"),
-            {
-                "mark": "area",
-                "encoding": {
-                    "x": time,
-                    "y": {"field": "customers", "type": "quantitative", "title": "customers", "stack": "zero"},
-                    "color": {"field": "segment", "type": "nominal", "title": None},
-                },
-            },
-        ),
-    ]
+    lines, revenue, versions, customers, product_versions, products = ask(TOTALS)[0]
     return Dashboard(
         title="A shop as it was, and as it is",
-        lead="Facts keep the version of customer and product that was valid when they happened; each version also knows how"
-        " things stand today.",
-        charts=charts,
+        lead="Facts keep the version of customer and product that was valid when they happened; each version also knows"
+        " how things stand today.",
+        charts=[
+            over_time(
+                unit,
+                f"Revenue by {unit} and category",
+                "What was sold, by the category that a product was in when it was sold; cancellations and returns count"
+                " against it.",
+                rows(REVENUE, "day", "category", "revenue"),
+            ),
+            both_ways(rows(CATEGORIES, "category", "way", "revenue")),
+            fulfilment(rows(FULFILMENT, "milestone", "orders", "lower_quarter", "median", "upper_quarter")),
+            over_time(
+                unit,
+                "Stock",
+                f"Pieces on hand at the end of each {unit}, by warehouse; between counts the last one holds.",
+                rows(STOCK, "day", "warehouse", "pieces"),
+            ),
+            over_time(
+                unit,
+                "Customers by segment",
+                f"How many customers were in each segment when a {unit} began, by the version that was valid then.",
+                rows(SEGMENTS, "day", "segment", "customers"),
+                mark="area",
+            ),
+        ],
         figures=[
             Figure("sales lines", lines),
             Figure("revenue", f"{revenue:,.2f}"),
@@ -186,3 +130,56 @@ def read(ask: Ask) -> Dashboard:
         ],
         sources={table: ask(f"SELECT count(*) FROM nebula_marts.{table}")[0][0] for table in TABLES},
     )
+
+
+def over_time(unit: str, title: str, sentence: str, rows: Rows, mark: str = "line") -> Chart:
+    """Return a chart of rows with a day, a name and a number."""
+    _, group, number = rows[0] if rows else ("", "", "")
+    axis = {"format": "%b %Y" if unit == "month" else "%d %b", "tickCount": 6}
+    x = {"field": "day", "type": "temporal", "timeUnit": "utcyearmonthdate", "title": None, "axis": axis}
+    encoding = {"x": x, "y": quantity(number, number), "color": {"field": group, "type": "nominal", "title": None}}
+    return Chart(title, sentence, rows, {"mark": {"type": mark, "point": mark == "line"}, "encoding": encoding})
+
+
+def both_ways(rows: Rows) -> Chart:
+    """Return the chart of revenue by category as it was and as it is."""
+    way = {"field": "way", "type": "nominal", "title": None, "sort": "descending"}
+    return Chart(
+        "Revenue as it was and as it is",
+        "The same sales twice: by the category of the time, and by the category of today. Where the bars of a category"
+        " differ, products came or went.",
+        rows,
+        {
+            "mark": "bar",
+            "encoding": {
+                "y": {"field": "category", "type": "nominal", "title": None},
+                "yOffset": {"field": "way", "sort": "descending"},
+                "x": quantity("revenue", "revenue"),
+                "color": way,
+            },
+        },
+    )
+
+
+def fulfilment(rows: Rows) -> Chart:
+    """Return the chart of the hours that orders take."""
+    quarters = {"x": quantity("lower_quarter", "hours since it was placed"), "x2": {"field": "upper_quarter"}}
+    tick = {"type": "tick", "size": 34, "thickness": 3, "color": "#D55E00"}
+    return Chart(
+        "How long orders take",
+        "Hours from placing an order to each milestone that was reached: the bar is the middle half of the orders, the"
+        " tick the median.",
+        rows,
+        {
+            "encoding": {"y": {"field": "milestone", "type": "nominal", "title": None}},
+            "layer": [
+                {"mark": {"type": "bar", "size": 24}, "encoding": quarters},
+                {"mark": tick, "encoding": {"x": quantity("median", "hours since it was placed")}},
+            ],
+        },
+    )
+
+
+def quantity(field: str, title: str) -> dict[str, Any]:
+    """Return the encoding of a number."""
+    return {"field": field, "type": "quantitative", "title": title}

@@ -34,7 +34,11 @@ EXERCISES: dict[int, list[Question]] = {
     1: [
         (
             "nebula_marts.revenue_by_segment says what the facts say",
-            same(SEGMENTS, "segment::text, as_was::numeric(18, 2), as_is::numeric(18, 2)", "nebula_marts.revenue_by_segment"),
+            same(
+                SEGMENTS,
+                "segment::text, as_was::numeric(18, 2), as_is::numeric(18, 2)",
+                "nebula_marts.revenue_by_segment",
+            ),
             "{0} the row {1}",
         ),
         (

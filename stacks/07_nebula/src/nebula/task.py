@@ -1,7 +1,8 @@
-"""What the schedule and ``make run`` start: take what waits in the landing bucket, build the marts, say what became of it.
+"""What the schedule and ``make run`` start: take what waits in the bucket, build the marts, say what came of it.
 
-``python -m nebula.task`` reads ``NEBULA_BUCKET``, ``NEBULA_TARGET`` (postgres or redshift), ``NEBULA_HOST``, ``_PORT``,
-``_DATABASE``, ``_SECRET_ARN`` and ``_SSLMODE``, and ``NEBULA_WORK``, a folder for dbt. It writes one JSON object a line.
+``python -m nebula.task run`` reads ``NEBULA_BUCKET``, ``NEBULA_TARGET`` (postgres or redshift), ``NEBULA_HOST``,
+``_PORT``, ``_DATABASE``, ``_SECRET_ARN``, ``_SSLMODE`` and ``NEBULA_WORK``, a folder for dbt; for redshift also
+``NEBULA_COPY_PREFIX`` and ``NEBULA_COPY_ROLE``. It writes one JSON object a line.
 
 A file waits until a marker below ``taken/`` says what became of it. The marker is written last: a run that is killed
 finds its files waiting, and the warehouse knows by their content what of them it has.
@@ -76,7 +77,7 @@ def fetch(s3: Any, deliveries: Sequence[Delivery], folder: Path) -> tuple[dict[P
 
 
 def sign_in() -> None:
-    """Put the user and the password of now into this process's environment, where the pipeline and dbt look for them."""
+    """Put the user and the password of now into this process's environment, where pipeline and dbt look for them."""
     answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["NEBULA_SECRET_ARN"])
     secret = json.loads(answer["SecretString"])
     os.environ |= {"NEBULA_USER": secret["username"], "NEBULA_PASSWORD": secret["password"]}
@@ -89,7 +90,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory(prefix="nebula-task-") as folder:
         good, refused = fetch(s3, waiting(s3, bucket), Path(folder))
         summary = pipeline.run(target, list(good), Path(os.environ["NEBULA_WORK"]))
-    fault_point("built")
+    fault_point("unmarked")
     outcomes = {**dict.fromkeys(good.values(), "loaded"), **dict.fromkeys(refused, "refused")}
     for delivery, outcome in outcomes.items():
         note = {"outcome": outcome, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
