@@ -200,7 +200,8 @@ def run(
                 flags = ["--full-refresh"] if full_refresh else []
                 # Unit tests try the code, not the data: they belong to a change of the code.
                 command = ["build", "--exclude-resource-type", "unit_test"] if tests else ["run"]
-                run_dbt(PROJECT, target, work, ["source", "freshness"], [*command, *flags])
+                freshness = [["source", "freshness"]] if is_pending else []  # an empty warehouse is not stale
+                run_dbt(PROJECT, target, work, *freshness, [*command, *flags])
             fault_point("built")
             with steps("count"):
                 found, kept, changed = balance(warehouse), reasons(warehouse), versions(warehouse)
