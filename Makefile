@@ -86,10 +86,10 @@ test-bash: ## the stacks' shell scripts, with bats
 	scripts/bats.sh stacks/*/tests/*.bats
 test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
-test-e2e: ## stacks and services on a local cloud of their own
+test-e2e: ## stacks and services, on two local clouds of their own
 	@$(ORRERY) env local >/dev/null
 	@scripts/install_browser.sh
-	$(TEST) -m e2e $(PYTEST_ARGS)
+	$(TEST) -m e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
 mistakes: ## [PLANT="--all"]: plant mistakes in copies of modules and stacks; each must be found

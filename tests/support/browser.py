@@ -11,14 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra import envs
+from infra.errors import OrreryError
 from infra.local.doctor import BROWSERS
 
-INSTALL = (
-    "no browser is installed that tests can use; next: apt-get install chromium, or scripts/install_browser.sh as root"
-)
 MAIN = Path(__file__).with_name("browser_main.py")
 
 # What a page must not have, and what tells that it can be read: asked of the page itself.
@@ -29,6 +25,15 @@ LAYOUT = {
         return {alt: image.alt, kind: image.className, drawn: image.complete && image.naturalWidth > 0,
                 left: box.left, right: box.right, width: box.width, height: box.height};
     })""",
+}
+
+# What a dashboard says: its figures by label, and under each chart's title its table, the head first.
+CONTENT = {
+    "figures": """Object.fromEntries([...document.querySelectorAll('dl > div')].map(
+        pair => [pair.querySelector('dt').textContent, pair.querySelector('dd').textContent]))""",
+    "tables": """Object.fromEntries([...document.querySelectorAll('figure')].map(
+        figure => [figure.querySelector('h2').textContent,
+                   [...figure.querySelectorAll('tr')].map(row => [...row.cells].map(cell => cell.textContent))]))""",
 }
 
 
@@ -77,11 +82,20 @@ class Seen:
 
 
 def find() -> str:
-    """Return the browser of this machine; a test that needs one fails where there is none, with what to install."""
+    """Return the browser of this machine.
+
+    Raises
+    ------
+    OrreryError
+        There is none: the test that needs it fails, and says what to install.
+    """
     for name in BROWSERS:
         if program := shutil.which(name):
             return program
-    return pytest.fail(INSTALL, pytrace=False)
+    raise OrreryError(
+        "no browser is installed that tests can drive",
+        next_step="apt-get install chromium, or scripts/install_browser.sh as root",
+    )
 
 
 def open_pages(views: Sequence[View]) -> list[Seen]:
@@ -109,3 +123,35 @@ def open_pages(views: Sequence[View]) -> list[Seen]:
     )
     assert done.returncode == 0, done.stderr
     return [Seen(**each) for each in json.loads(done.stdout)]
+
+
+def read_dashboard(file: Path, charts: int) -> tuple[dict[str, str], dict[str, list[list[str]]]]:
+    """Check that a dashboard can be read, wide and narrow, light and dark, and return what it says.
+
+    Parameters
+    ----------
+    file : Path
+        As ``./orrery dashboard`` wrote it.
+    charts : int
+        How many charts must be seen.
+
+    Returns
+    -------
+    figures : dict
+        Label to text.
+    tables : dict
+        A chart's title to its rows of texts, the first of them the head.
+    """
+    ways = [(width, scheme) for width in (1280, 400) for scheme in ("light", "dark")]
+    ask = LAYOUT | CONTENT
+    found = open_pages([View(file.as_uri(), width=width, scheme=scheme, ask=ask) for width, scheme in ways])
+    for (width, scheme), seen in zip(ways, found, strict=True):
+        assert seen.console == []
+        assert [each for each in seen.requests if not each.startswith("data:")] == [file.as_uri()]
+        assert seen.answers["overflow"] == 0
+        pictures = seen.answers["pictures"]
+        assert [each["kind"] for each in pictures] == charts * [scheme]
+        for each in pictures:
+            assert each["drawn"] and each["height"] > 100 and 0 <= each["left"] < each["right"] <= width
+    answers = found[0].answers
+    return answers["figures"], answers["tables"]
