@@ -90,7 +90,7 @@ class Nebula(Stack):
             },
         )
         missed = self.module("missed", "queue", name=self.physical("missed-runs"), kms_key_arn=key.arn)
-        warehouse = self._warehouse(key, network, alerts)
+        warehouse = self._warehouse(key, network, alerts, landing)
         task = self._task(key, network, warehouse, alerts, missed)
 
         self.output("landing_bucket", landing.name, f"Drop CSV files below {LANDING} in this bucket.")
@@ -195,7 +195,7 @@ class Nebula(Stack):
             )
         return kind
 
-    def _warehouse(self, key: Module, network: Module, alerts: Module) -> Module:
+    def _warehouse(self, key: Module, network: Module, alerts: Module, landing: Module) -> Module:
         """Redshift Serverless, or a PostgreSQL that gives the same outputs where it matters."""
         common = {
             "name": self.physical("warehouse"),
@@ -213,7 +213,7 @@ class Nebula(Stack):
             "redshift_serverless",
             alarm_topic_arn=alerts.arn,
             reach_security_group_ids=network.security_group_ids,
-            copy_sources={"staged": {"bucket_arn": f"arn:aws:s3:::{self._bucket}", "prefix": STAGED}},
+            copy_sources={"staged": {"bucket_arn": landing.arn, "prefix": STAGED}},
             **common,
         )
 

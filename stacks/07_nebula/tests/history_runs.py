@@ -98,7 +98,9 @@ class Runs:
                 self.connection.execute(part)
             if count == run["killed_after"]:
                 return
-        self.connection.execute("update nebula_raw.batches set built_at = timestamp '2024-01-01' where built_at is null")
+        self.connection.execute(
+            "update nebula_raw.batches set built_at = timestamp '2024-01-01' where built_at is null"
+        )
 
 
 def main() -> None:

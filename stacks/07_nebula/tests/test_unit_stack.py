@@ -51,8 +51,8 @@ def test_the_warehouse_copies_from_what_the_task_stages_and_from_nothing_else(tm
     made = made_with("redshift", tmp_path)
     (source,) = made["warehouse"]["copy_sources"].values()
     environment = made["nightly"]["environment"]
-    bucket = source["bucket_arn"].removeprefix("arn:aws:s3:::")
-    assert environment["NEBULA_COPY_PREFIX"] == f"s3://{bucket}/{source['prefix']}"
+    assert source["bucket_arn"] == "${module.landing.arn}"
+    assert environment["NEBULA_COPY_PREFIX"] == f"s3://{made['landing']['name']}/{source['prefix']}"
     assert environment["NEBULA_COPY_ROLE"] == "${module.warehouse.copy_role_arn}"
     assert environment["NEBULA_SSLMODE"] == "verify-full"
 
