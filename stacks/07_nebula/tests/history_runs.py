@@ -83,11 +83,10 @@ class Runs:
         for batch, feeds in run["batches"]:
             self.connection.execute("insert into nebula_raw.batches (batch_id) values (?)", [batch])
             for feed, rows in feeds.items():
-                for line, row in enumerate(rows, 1):
-                    marks = ", ".join("?" * (len(row) + 3))
-                    self.connection.execute(
-                        f"insert into nebula_raw.{feed} values ({marks})", [*row, f"b{batch}", line, batch]
-                    )
+                values = [[*row, f"b{batch}", line, batch] for line, row in enumerate(rows, 1)]
+                marks = ", ".join(f"({', '.join('?' * len(row))})" for row in values)
+                flat = [value for row in values for value in row]
+                self.connection.execute(f"insert into nebula_raw.{feed} values {marks}", flat)
         for count, (model, parts) in enumerate(models, 1):
             if model.startswith("core/") and "touched" not in model:
                 self.connection.execute(

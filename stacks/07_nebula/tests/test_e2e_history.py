@@ -10,18 +10,17 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import history_oracle as oracle
 import pytest
-from conftest import HOME, Pipeline
 from hypothesis import HealthCheck, Phase, find, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
-
-from infra import envs
 from nebula import generate
+
+from conftest import HOME, Pipeline
+from infra import envs
 
 pytestmark = pytest.mark.e2e
 Example = dict[str, Any]
@@ -212,7 +211,7 @@ def valid(histories: dict[str, list[dict[str, Any]]], member: str, at: str) -> i
     return oracle.key_of(f"{member}|{version['from']}")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(example=examples())
 def test_histories_are_what_the_oracle_says_whatever_comes_when(ask: Ask, example: Example) -> None:
     note(json.dumps(runs_of(example), indent=1))

@@ -118,10 +118,10 @@ class Shop:
                     int(draw() * self.days) if draw() < 0.1 else 0, number, self._moment(START - timedelta(30))
                 )
         else:
-            for _ in range(max(1, self.customers // 100)):
-                self._customer(day, int(draw() * self.customers), self._moment(today), deleted=draw() < 0.03)
-            for _ in range(max(1, self.products // 50)):
-                self._product(day, int(draw() * self.products), self._moment(today), deleted=draw() < 0.03)
+            for _ in range(max(3, self.customers // 100)):
+                self._customer(day, int(draw() * self.customers), self._moment(today), deleted=draw() < 0.06)
+            for _ in range(max(2, self.products // 50)):
+                self._product(day, int(draw() * self.products), self._moment(today), deleted=draw() < 0.06)
         if day % 10 == 0:
             number = day // 10
             for kind, percent in (("code", 10), ("bundle", 15)):

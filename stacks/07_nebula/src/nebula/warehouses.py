@@ -67,6 +67,7 @@ class DuckDb:
     text = "varchar"
 
     def __init__(self) -> None:
+        self.path = setting("NEBULA_DUCKDB_PATH")
         self._connection: Any = None
 
     @property
@@ -76,7 +77,7 @@ class DuckDb:
 
         if self._connection is None:
             try:
-                self._connection = duckdb.connect(setting("NEBULA_DUCKDB_PATH"))
+                self._connection = duckdb.connect(self.path)
             except duckdb.IOException as error:
                 raise Unusable(f"the DuckDB file can't be opened: {str(error).splitlines()[0]}") from error
         return self._connection

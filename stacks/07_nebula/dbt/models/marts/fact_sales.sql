@@ -53,7 +53,7 @@ keyed as (
         ) }} as line_profile_key,
         lines.invoiced_at as ordered_at,
         lines.quantity,
-        lines.unit_price,
+        cast(lines.unit_price as numeric(12, 4)) as unit_price,
         cast(lines.quantity * lines.unit_price as numeric(18, 4)) as amount
     from lines
     left join {{ ref('dim_customer') }} as customers
