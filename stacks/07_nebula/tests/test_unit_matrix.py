@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import HOME
 from nebula import matrix
+
+from conftest import HOME
 
 MODELS = HOME / "dbt" / "models" / "marts"
 
