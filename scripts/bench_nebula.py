@@ -154,11 +154,13 @@ class Bench:
         return seconds
 
     def _changes(self, number: int, customers: range) -> Path:
+        from nebula.feeds import FEEDS
+
         draw = random.Random(number).random
         path = self.folder / f"customers-{number}.csv"
         with open(path, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow("customer_id changed_at change_no is_deleted name email country city segment".split())
+            writer.writerow(FEEDS["customer_changes"])
             for each in customers:
                 segment = SEGMENTS[(each + number) % 4]
                 mail = f"c{each}@example.com" if draw() < 0.9 else f"c{each}.{number}@example.com"
@@ -245,11 +247,9 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
         lines.append(f"| {target} | {' | '.join(cells)} |")
         goals.append((f"{target}: rebuild ≥ {REBUILD_LIMIT:.0f} × merge", rebuild >= REBUILD_LIMIT * merge))
         goals.append((f"{target}: merge ≤ {HAND_LIMIT:.0f} × by hand", merge <= HAND_LIMIT * hand))
-    lines += [
-        "",
-        "| | lines | `fact_sales` in full, s | µs/line | whole run, s | µs/line | client CPU s | lines of an increment |",
-    ]
-    lines[-1] += " `fact_sales` of it, s | of full | whole run of it, s |"
+    heads = ["lines", "`fact_sales` in full, s", "µs/line", "whole run, s", "µs/line", "client CPU s"]
+    heads += ["lines of an increment", "`fact_sales` of it, s", "of full", "whole run of it, s"]
+    lines += ["", f"| | {' | '.join(heads)} |"]
     lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for target, each in found.items():
         per_line = []
@@ -261,12 +261,8 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
             cells += [f"{whole[0]:.1f}", f"{whole[0] / rows * 1e6:.1f}", f"{sales['cpu']:.0f}", f"{sales['more']:,}"]
             cells += [f"{part['fact_sales']:.2f}", f"{part['fact_sales'] / full['fact_sales']:.0%}", f"{whole[1]:.1f}"]
             lines.append(f"| {target} | {' | '.join(cells)} |")
-        goals.append(
-            (
-                f"{target}: µs/line of the whole run flat within {LINEAR_LIMIT}",
-                per_line[-1] <= LINEAR_LIMIT * per_line[0],
-            )
-        )
+        flat = per_line[-1] <= LINEAR_LIMIT * per_line[0]
+        goals.append((f"{target}: µs/line of the whole run flat within {LINEAR_LIMIT}", flat))
     kept = "; ".join(f"{goal}: {'kept' if held else 'not kept'}" for goal, held in goals)
     return "\n".join(
         [
@@ -274,8 +270,8 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
             "",
             f"Goals: {kept}.",
             "",
-            f"Merge, rebuild and by hand are medians of {repeat}, the rest was measured once. {date.today().isoformat()},"
-            f" {os.cpu_count()} cores shared by both sides, Python {platform.python_version()}, load"
+            f"Merge, rebuild and by hand are medians of {repeat}, the rest was measured once."
+            f" {date.today().isoformat()}, {os.cpu_count()} cores shared by both sides, Python {platform.python_version()}, load"
             f" {os.getloadavg()[0]:.1f} at the end. `python scripts/bench_nebula.py`",
         ]
     )
