@@ -107,33 +107,33 @@ def half_built(fresh: Callable[[], Pipeline], deliveries: Path, tmp_path_factory
     return Path(shutil.copy(pipeline.folder / "n.duckdb", folder))
 
 
-@pytest.mark.parametrize("moment", ["landing:5", "built"])
-def test_a_run_killed_between_its_steps_is_made_good_by_the_next(
-    fresh: Callable[[], Pipeline], undisturbed: tuple[dict[str, Any], Marts], deliveries: Path, moment: str
+def test_runs_killed_between_their_steps_are_made_good_by_the_next(
+    fresh: Callable[[], Pipeline], undisturbed: tuple[dict[str, Any], Marts], deliveries: Path
 ) -> None:
     pipeline = fresh()
-    assert pipeline.run("--no-tests", "--data", deliveries, JOBS_FAULT=moment).returncode == -signal.SIGKILL
+    for fault in ("checked", "landing:5", "landed", "built"):
+        done = pipeline.run("--no-tests", "--data", deliveries, JOBS_FAULT=fault)
+        assert done.returncode == -signal.SIGKILL, done.stderr
     summary, marts = pipeline.marts("--no-tests", "--data", deliveries)
     assert marts == undisturbed[1] and summary["sales_lines"] == undisturbed[0]["sales_lines"]
 
 
-@pytest.mark.parametrize("model", ["dim_customer", "fact_sales"])
-def test_a_run_killed_within_dbt_is_made_good_by_the_next(
+def test_runs_killed_within_dbt_are_made_good_by_the_next(
     fresh: Callable[[], Pipeline],
     undisturbed: tuple[dict[str, Any], Marts],
     deliveries: Path,
     half_built: Path,
-    model: str,
 ) -> None:
     pipeline = fresh()
     shutil.copy(half_built, pipeline.folder)
-    started = pipeline.start("--no-tests", "--data", deliveries)
-    with subprocess.Popen(**started, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        wanted = f"START sql incremental model nebula_marts.{model}"
-        assert any(wanted in line for line in process.stderr), "it ended before that moment"
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+    for model in ("core.sales_lines", "marts.dim_customer", "marts.fact_sales"):
+        started = pipeline.start("--no-tests", "--data", deliveries)
+        with subprocess.Popen(**started, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr
+            wanted = f"START sql incremental model nebula_{model}"
+            assert any(wanted in line for line in process.stderr), "it ended before that moment"
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
     assert pipeline.marts("--no-tests", "--data", deliveries)[1] == undisturbed[1]
 
 

@@ -200,27 +200,37 @@ select
    and what is new or different is added, in one transaction. dbt calls it for incremental_strategy='history'. #}
 {% macro get_incremental_history_sql(arguments) %}
 {%- set target, fresh = arguments['target_relation'], arguments['temp_relation'] %}
-{%- set columns = arguments['dest_columns'] | map(attribute='name') | join(', ') %}
-{%- set member, key = config.require('member'), config.require('unique_key') %}
+{%- set columns = arguments['dest_columns'] | map(attribute='name') | list %}
+{%- set member, key, standing = config.require('member'), config.require('unique_key'), target.identifier ~ '__standing' %}
 {%- set forever = "cast('9999-12-31' as timestamp)" %}
+-- What stands of these members is looked up once; all else is between two small tables.
+create temporary table {{ standing }} as
+select {{ key }}, version_hash, valid_to
+from {{ target }}
+where {{ member }} in (select {{ member }} from {{ fresh }});
+
 insert into {{ target.schema | replace('_marts', '_core') }}.versions_written
 select
     '{{ target.identifier }}',
-    (select count(*) from {{ fresh }} as fresh
-        left join {{ target }} as standing on standing.{{ key }} = fresh.{{ key }} where standing.{{ key }} is null),
-    (select count(*) from {{ fresh }} as fresh
-        inner join {{ target }} as standing on standing.{{ key }} = fresh.{{ key }}
-        where standing.valid_to = {{ forever }} and fresh.valid_to <> {{ forever }}),
-    (select count(*) from {{ target }} as standing
-        inner join (select distinct {{ member }} from {{ fresh }}) as members on standing.{{ member }} = members.{{ member }}
-        left join {{ fresh }} as fresh on standing.{{ key }} = fresh.{{ key }} where fresh.{{ key }} is null);
+    coalesce(sum(case when standing.{{ key }} is null then 1 else 0 end), 0),
+    coalesce(sum(case when standing.valid_to = {{ forever }} and fresh.valid_to <> {{ forever }} then 1 else 0 end), 0),
+    coalesce(sum(case when fresh.{{ key }} is null then 1 else 0 end), 0)
+from {{ fresh }} as fresh
+full outer join {{ standing }} as standing on fresh.{{ key }} = standing.{{ key }};
 
 delete from {{ target }}
-where exists (select 1 from {{ fresh }} as fresh where fresh.{{ member }} = {{ target }}.{{ member }})
-    and not exists (select 1 from {{ fresh }} as fresh where fresh.version_hash = {{ target }}.version_hash);
+where {{ key }} in (
+    select standing.{{ key }}
+    from {{ standing }} as standing
+    left join {{ fresh }} as fresh on standing.version_hash = fresh.version_hash
+    where fresh.version_hash is null
+);
 
-insert into {{ target }} ({{ columns }})
-select {{ columns }}
+insert into {{ target }} ({{ columns | join(', ') }})
+select fresh.{{ columns | join(', fresh.') }}
 from {{ fresh }} as fresh
-where not exists (select 1 from {{ target }} as standing where standing.{{ key }} = fresh.{{ key }});
+left join {{ standing }} as standing on fresh.version_hash = standing.version_hash
+where standing.version_hash is null;
+
+drop table {{ standing }};
 {% endmacro %}

@@ -34,10 +34,17 @@ spans as (
     from counts
 ),
 
+-- Without the years in which nothing was counted: a join by ranges costs all pairs.
+calendar as (
+    select date_key, full_date
+    from {{ ref('dim_date') }}
+    where full_date >= (select min(counted_on) from counts) and full_date <= (select max(counted_on) from counts)
+),
+
 days as (
     select spans.*, dates.date_key, dates.full_date
     from spans
-    inner join {{ ref('dim_date') }} as dates
+    inner join calendar as dates
         on dates.full_date >= spans.counted_on
         and dates.full_date < coalesce(spans.next_count, spans.last_day + 1)
     {% if is_incremental() %}
