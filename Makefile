@@ -1,7 +1,7 @@
 # Each target is a thin rule over ./orrery, which makes its own environment. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help list graph plan review deploy drift data run check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
+.PHONY: help list graph plan review deploy drift data run dashboard check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
         test test-unit test-bash test-modules test-e2e scan lint fmt clean
 
 STACK ?=
@@ -49,6 +49,8 @@ data: ## STACK=…: download its public data, where a command can; goes on where
 	@$(ORRERY) data "$(STACK)"
 run: ## STACK=… [DATA=file]: send data through the deployed stack
 	@$(ORRERY) run "$(STACK)"
+dashboard: ## STACK=… [OUTPUT=file] [TARGET=aws]: one HTML page with charts of what the deployed stack holds
+	@$(ORRERY) dashboard "$(STACK)" $(if $(OUTPUT),--output "$(OUTPUT)")
 check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, and why not
 	@$(ORRERY) check "$(STACK)" "$(EXERCISE)"
 drill: ## STACK=… [EXPERIMENT=…] [SEED=1] [TARGET=aws]: break it while clients use it, and measure what they noticed
@@ -84,9 +86,10 @@ test-bash: ## the stacks' shell scripts, with bats
 	scripts/bats.sh stacks/*/tests/*.bats
 test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
-test-e2e: ## stacks and services on a local cloud of their own
+test-e2e: ## stacks and services, on two local clouds of their own
 	@$(ORRERY) env local >/dev/null
-	$(TEST) -m e2e $(PYTEST_ARGS)
+	@scripts/install_browser.sh
+	$(TEST) -m e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
 mistakes: ## [PLANT="--all"]: plant mistakes in copies of modules and stacks; each must be found

@@ -101,6 +101,19 @@ def outside() -> list[str]:
     return _outside
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which end-to-end tests stay together when several processes share them out (``--dist loadgroup``).
+
+    Each process has a local cloud of its own. All that need the session's deployments go to one of them, in their
+    order, since the last of these destroy what the others use; of the rest, each file stays whole.
+    """
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            deployed = "deployments" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("deployed" if deployed else item.nodeid.partition("::")[0]))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what the session kept; the links in it are removed, not followed."""
     shutil.rmtree(SESSION, ignore_errors=True)

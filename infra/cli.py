@@ -259,6 +259,23 @@ def run(
 
 
 @app.command()
+def dashboard(
+    stack: StackArgument,
+    output: Annotated[str, typer.Option(help="A file; else one below .orrery/dashboards.")] = "",
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Write a deployed stack's dashboard: one HTML page with charts of its data."""
+    from infra import catalog, targets
+    from infra import dashboard as dashboards
+
+    file = Path(output).expanduser().resolve() if output else None
+    ui = Ui(verbose)
+    written = dashboards.dashboard(catalog.built(stack), targets.check_name(target), ui, file)
+    ui.say(f"written: {written}")
+
+
+@app.command()
 def check(
     stack: StackArgument,
     exercise: Annotated[int, typer.Argument(envvar="EXERCISE", help="Its number in the stack's README.", min=1)],

@@ -26,6 +26,7 @@ from infra.targets import Target
 from infra.terraform import Plan, State, Terraform
 
 if TYPE_CHECKING:
+    from infra.dashboard import Dashboard
     from infra.local import Cloud
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
@@ -206,6 +207,20 @@ def check(info: StackInfo, target_name: str, ui: Ui, exercise: int) -> None:
                 next_step="the lines above say what was seen; the README says what is asked",
             )
         ui.say(f"Exercise {exercise} of {info.id} is solved.")
+
+
+def dashboard(info: StackInfo, target_name: str, ui: Ui) -> Dashboard:
+    """Return what a deployed stack shows of itself; see `Stack.dashboard`.
+
+    Raises
+    ------
+    OrreryError
+        It isn't deployed.
+    """
+    with session(info, target_name, ui) as at, _stack_code(info):
+        live = at.live()
+        with ui.step("reading the data"):
+            return at.stack.dashboard(live)
 
 
 def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:

@@ -25,6 +25,7 @@ from infra.paths import ROOT, STACKS
 from infra.targets import Target
 
 if TYPE_CHECKING:
+    from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
 PROVIDERS = {
@@ -306,6 +307,10 @@ class Stack:
             next_step="see the exercises in its README",
         )
 
+    def dashboard(self, live: Live) -> Dashboard:
+        """Return what the stack's dashboard shows, read from the deployed stack; see `infra.dashboard`."""
+        raise OrreryError(f"{self.info.id} has no dashboard", next_step="see its README for what it shows, and how")
+
     def crontab(self, live: Live) -> Crontab | None:
         """Return what the local cloud's service ``cron`` runs while the stack is deployed, if anything."""
         return None
@@ -313,7 +318,8 @@ class Stack:
     def next_steps(self) -> list[str]:
         """Return the commands that a user may want to try next."""
         runs = [f"make run STACK={self.info.id}"] if type(self).run is not Stack.run else []
-        return [*runs, f"make destroy STACK={self.info.id}"]
+        shows = [f"make dashboard STACK={self.info.id}"] if type(self).dashboard is not Stack.dashboard else []
+        return [*runs, *shows, f"make destroy STACK={self.info.id}"]
 
     # -- synthesis ---------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Mends for MiniStack 1.5.33: what it forgets although the request said it, so that a second plan is empty.
+"""Mends for MiniStack 1.5.33: what it forgets although the request said it, so that a second plan is empty; and a wait.
 
 Each mend says what goes wrong without it; tests/e2e/test_local_mends.py shows each at work. Delete one when a newer
 MiniStack does without. Runs inside the gateway's process (environment ``local``), before the first request.
@@ -24,6 +24,7 @@ def apply() -> None:
     secret_replicas()
     encoded_versions()
     log_group_keys()
+    changes_without_waiting()
 
 
 def alarms_in_xml() -> None:
@@ -219,3 +220,27 @@ def log_group_keys() -> None:
         return logs.json_response({})
 
     logs.handle_request = handle_keys
+
+
+def changes_without_waiting() -> None:
+    """Tell Terraform of no change that it could wait for: a zone or record is there when Route 53 has answered.
+
+    Without it the provider waits half a minute before it first asks whether a change has reached all name servers of
+    AWS, for a zone and then for its records, and does so again to destroy them. Other callers get the change.
+    """
+    from ministack.services import route53
+
+    handle = route53.handle_request
+
+    async def handle_at_once(method: str, path: str, headers: Any, body: Any, query: Any) -> Any:
+        status, answered, answer = await handle(method, path, headers, body, query)
+        if method == "GET" or "terraform" not in str(headers.get("user-agent", "")).lower() or not answer:
+            return status, answered, answer
+        root = ElementTree.fromstring(answer)
+        namespace = root.tag.partition("}")[0].removeprefix("{")
+        for change in root.findall(f"{{{namespace}}}ChangeInfo"):
+            root.remove(change)
+        ElementTree.register_namespace("", namespace)
+        return status, answered, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+    route53.handle_request = handle_at_once

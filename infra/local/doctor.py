@@ -22,6 +22,8 @@ MEMORY_GB = 2.0
 NODE = (18, 0)
 TERRAFORM = (1, 11)
 PYTHON = (3, 11)
+BROWSERS = ("google-chrome", "chromium", "chromium-browser")
+"""Programs that tests of pages can drive, the best first: Chrome's package brings a sandbox that works everywhere."""
 
 
 def checks(cloud: Cloud) -> list[Check]:
@@ -31,6 +33,7 @@ def checks(cloud: Cloud) -> list[Check]:
         node(),
         terraform(),
         docker(),
+        browser(),
         disk(cloud.place.home),
         memory(),
         writable(cloud.place.home),
@@ -66,6 +69,13 @@ def docker() -> Check:
     if output is None:
         return Check("docker", not wanted, "not running (optional)", "start Docker, or unset LOCAL_AWS")
     return Check("docker", True, output.strip())
+
+
+def browser() -> Check:
+    """Say which browser tests can drive; nothing else needs one."""
+    found = next((name for name in BROWSERS if shutil.which(name)), "")
+    missing = "not found (optional: make test-e2e looks at pages with chromium)"
+    return Check("browser", True, found or missing)
 
 
 def tool(name: str, arguments: list[str], least: tuple[int, int], step: str, path: str = "") -> Check:

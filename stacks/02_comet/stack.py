@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from infra.stack import Crontab, Module, Stack
 
 if TYPE_CHECKING:
+    import psycopg
+
+    from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
 LANDING, QUARANTINE = "incoming/", "quarantine/"
@@ -158,12 +161,20 @@ class Comet(Stack):
                 return
             yield Check(name, not found, wrong.format(*found[0]) if found else "")
 
+    def dashboard(self, live: Live) -> Dashboard:
+        """Show who found which planets, when and how, from the star schema."""
+        from comet.dashboard import read
+
+        with self._warehouse(live) as connection:
+            return read(connection)
+
     def next_steps(self) -> list[str]:
         """Return what to try next."""
         name = self.info.id
         return [
             f"make run STACK={name}                   5,000 generated records, as quirky as the real ones",
             f"make run STACK={name} DATA=PS.csv       the archive's file, as you downloaded it",
+            f"make dashboard STACK={name}             charts of what was loaded, as one HTML page",
             f"make destroy STACK={name}",
         ]
 
@@ -299,20 +310,35 @@ class Comet(Stack):
         raise OrreryError(f"{key} was not landed", next_step="the crontab landed it meanwhile: look at archive.files")
 
     def _ask(self, live: Live, query: str) -> list[tuple[Any, ...]]:
-        """Ask the warehouse, with the password of now."""
+        """Ask the warehouse one question."""
+        with self._warehouse(live) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def _warehouse(self, live: Live) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect to the warehouse, with the password of now."""
         import psycopg
+
+        from infra.errors import OrreryError
 
         secret_id = live.outputs["olap_secret"]
         answer = live.client("secretsmanager", self.regions[0]).get_secret_value(SecretId=secret_id)
         secret = json.loads(answer["SecretString"])
-        with psycopg.connect(
-            host=live.outputs["olap_host"],
-            port=live.outputs["olap_port"],
-            dbname=live.outputs["olap_name"],
-            user=secret["username"],
-            password=secret["password"],
-        ) as connection:
-            return connection.execute(query.encode()).fetchall()
+        try:
+            return psycopg.connect(
+                host=live.outputs["olap_host"],
+                port=live.outputs["olap_port"],
+                dbname=live.outputs["olap_name"],
+                user=secret["username"],
+                password=secret["password"],
+                connect_timeout=10,
+            )
+        except psycopg.OperationalError as error:
+            here = "make status shows whether postgres runs"
+            raise OrreryError(
+                "the warehouse does not answer",
+                next_step=here if self.target.local else "run the command from within its private network",
+                details=str(error),
+            ) from error
 
     def _drop(self, live: Live, path: Path) -> str:
         """Put a file into the landing bucket under a name of its own: the answer must be about this delivery."""

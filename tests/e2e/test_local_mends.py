@@ -21,7 +21,7 @@ if sys.argv[1] == "mended":
     exec(compile(Path(sys.argv[2]).read_text(), sys.argv[2], "exec"), namespace)
     namespace["apply"]()
 
-from ministack.services import cloudwatch, cloudwatch_logs, dynamodb, s3, secretsmanager
+from ministack.services import cloudwatch, cloudwatch_logs, dynamodb, route53, s3, secretsmanager
 
 
 def ask(service, target, **data):
@@ -78,7 +78,18 @@ asyncio.run(s3.handle_request("PUT", "/b", {"host": "127.0.0.1"}, b"", {}))
 asyncio.run(s3.handle_request("PUT", "/b/a+b", {"host": "127.0.0.1"}, b"x", {}))
 versions = s3._list_object_versions("b", {"versions": [""], "encoding-type": ["url"]})[2].decode()
 
+def zone(name, agent):
+    wanted = f"<CreateHostedZoneRequest><Name>{name}</Name><CallerReference>{name}</CallerReference></CreateHostedZoneRequest>"
+    made = route53.handle_request("POST", "/2013-04-01/hostedzone", {"user-agent": agent}, wanted.encode(), {})
+    return asyncio.run(made)[2].decode()
+
+
+by_terraform, by_others = zone("a.example", "APN/1.0 HashiCorp/1.0 Terraform/1.11.4"), zone("b.example", "Boto3/1.43")
+assert "<Name>b.example.</Name>" in by_others and "<ChangeInfo>" in by_others
+assert "<Name>a.example.</Name>" in by_terraform, by_terraform
+
 print(json.dumps({
+    "terraform has no change to wait for": "<ChangeInfo>" not in by_terraform,
     "log group has its new key": group.get("kmsKeyId") == "key-2",
     "listed versions are encoded": "a%2Bb" in versions,
     "alarm period": "<Period>300</Period>" in alarms,

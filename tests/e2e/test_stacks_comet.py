@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from infra.live import Live
 from infra.local import Cloud
 from infra.output import Ui
 from jobs.crontab import parse
+from tests.support.browser import read_dashboard
 from tests.support.local_aws import until
 
 pytestmark = pytest.mark.e2e
@@ -55,6 +57,36 @@ def test_a_users_own_file_is_landed_loaded_and_counted(deployed: str, orrery: An
     assert f"fact_measurement: {truth.measurements + 1:,} expected, {truth.measurements + 1:,} found" in out
     again = orrery.ok("run", STACK, "--data", str(file))
     assert "Nothing to do: this content was delivered before." in again
+
+
+def test_the_dashboard_shows_what_the_star_schema_holds(
+    orrery: Any, warehouse: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    orrery.ok("run", STACK)
+    file = tmp_path / "comet.html"
+    assert orrery.ok("dashboard", STACK, "--output", str(file)) == f"written: {file}\n"
+    figures, tables = read_dashboard(file, charts=4)
+
+    def asked(query: str) -> list[tuple[Any, ...]]:
+        return warehouse.execute(query.encode()).fetchall()
+
+    ((planets, facilities),) = asked("SELECT count(*), count(DISTINCT facility_key) FROM star.fact_discovery")
+    assert figures["planets"] == f"{planets:,}" and planets > 800
+    years = tables["Discoveries per year, by method"]
+    assert years[0] == ["year", "method", "planets"]
+    named = {row[1] for row in years[1:]} - {"Other methods"}
+    truth = [[str(year), method, str(count)] for method, year, count in asked(BY_YEAR) if method in named]
+    assert sorted(row for row in years[1:] if row[1] in named) == sorted(truth)
+    assert sum(int(row[2]) for row in years[1:]) == planets
+    per_facility = tables["Planets per facility"][1:]
+    assert sum(int(row[1]) for row in per_facility) == planets and len(per_facility) == facilities
+    errors = asked(
+        "SELECT 100 * (err_plus - err_minus) / 2 / value FROM star.fact_measurement"
+        " WHERE parameter = 'pl_rade' AND bound = 0 AND err_plus > err_minus"
+    )
+    shown = {row[0]: row[1:] for row in tables["How well it is known"]}["Radius of the planet"]
+    assert shown[0] == str(len(errors))
+    assert float(shown[2]) == pytest.approx(statistics.median(error for (error,) in errors), rel=1e-5)
 
 
 def test_a_file_of_another_kind_is_refused_with_its_reason(deployed: str, orrery: Any, tmp_path: Path) -> None:

@@ -376,6 +376,13 @@ def test_docker_is_only_missed_when_it_was_asked_for(tmp_path: Path, monkeypatch
     assert not doctor.docker().ok
 
 
+def test_the_doctor_names_the_browser_and_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.browser().ok and "make test-e2e" in doctor.browser().message
+    program(tmp_path, "chromium", "")
+    assert doctor.browser().message == "chromium"
+
+
 def test_the_doctor_finds_variables_that_name_files_which_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "TF_CLI_CONFIG_FILE", "TF_REATTACH_PROVIDERS"):
         monkeypatch.delenv(name, raising=False)

@@ -27,7 +27,8 @@ ADA = {"name": "Ada Lovelace", "email": "Ada@Example.com"}
 @pytest.fixture(scope="module")
 def region() -> Iterator[tuple[Any, ModuleType]]:
     """One region with the users' table and the secret, and the function started in it."""
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
+    # In this order: what moto sets itself would else be put back after moto took it away.
+    with mock_aws(), pytest.MonkeyPatch.context() as environment:
         settings = {"AWS_REGION": REGION, "USERS_TABLE": "users", "PEPPER_SECRET": "pepper"}
         for name, value in (settings | {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"}).items():
             environment.setenv(name, value)
