@@ -271,8 +271,8 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
             f"Goals: {kept}.",
             "",
             f"Merge, rebuild and by hand are medians of {repeat}, the rest was measured once."
-            f" {date.today().isoformat()}, {os.cpu_count()} cores shared by both sides, Python {platform.python_version()}, load"
-            f" {os.getloadavg()[0]:.1f} at the end. `python scripts/bench_nebula.py`",
+            f" {date.today().isoformat()}, {os.cpu_count()} cores shared by both sides, Python"
+            f" {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end. `python scripts/bench_nebula.py`",
         ]
     )
 
