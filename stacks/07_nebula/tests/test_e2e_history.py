@@ -245,6 +245,23 @@ MISTAKES = {
         ]
     ],
     "versions that are no more stay": [["marts/dim_customer", "where fresh.version_hash is null", "where false"]],
+    "the newest change closes the version, wherever it belongs": [
+        [
+            "marts/dim_product",
+            "lead(valid_from) over (partition by stock_code order by valid_from)",
+            "case when false then valid_from end",
+        ]
+    ],
+    "a deletion forgets the last image": [
+        [
+            "marts/dim_customer",
+            "partition by customer_id, image order by",
+            "partition by customer_id, changed_at order by",
+        ]
+    ],
+    "a correction of the same moment loses": [
+        ["marts/dim_customer", "order by change_no desc", "order by change_no"],
+    ],
     "an inferred member stays as it was first seen": [
         ["marts/dim_customer", "and coalesce(versions.is_inferred, true)", "and versions.is_inferred is null"]
     ],

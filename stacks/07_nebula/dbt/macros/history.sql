@@ -201,7 +201,7 @@ select
 {% macro get_incremental_history_sql(arguments) %}
 {%- set target, fresh = arguments['target_relation'], arguments['temp_relation'] %}
 {%- set columns = arguments['dest_columns'] | map(attribute='name') | list %}
-{%- set member, key, standing = config.require('member'), config.require('unique_key'), target.identifier ~ '__standing' %}
+{%- set member, key, standing = config.get('meta')['member'], config.require('unique_key'), target.identifier ~ '__standing' %}
 {%- set forever = "cast('9999-12-31' as timestamp)" %}
 -- What stands of these members is looked up once; all else is between two small tables.
 create temporary table {{ standing }} as

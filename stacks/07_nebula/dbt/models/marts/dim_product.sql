@@ -1,6 +1,6 @@
 -- Every product in every version. Type 2: description, category. Type 1: supplier. Type 6: current_category.
 {{ config(
-    materialized='incremental', incremental_strategy='history', unique_key='product_key', member='stock_code',
+    materialized='incremental', incremental_strategy='history', unique_key='product_key', meta={'member': 'stock_code'},
     indexes=indexed(unique='product_key', others=['stock_code'])
 ) }}
 
