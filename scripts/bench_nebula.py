@@ -247,7 +247,7 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
         lines.append(f"| {target} | {' | '.join(cells)} |")
         goals.append((f"{target}: rebuild ≥ {REBUILD_LIMIT:.0f} × merge", rebuild >= REBUILD_LIMIT * merge))
         goals.append((f"{target}: merge ≤ {HAND_LIMIT:.0f} × by hand", merge <= HAND_LIMIT * hand))
-    heads = ["lines", "`fact_sales` in full, s", "µs/line", "whole run, s", "µs/line", "client CPU s"]
+    heads = ["lines", "`fact_sales` in full, s", "µs/line", "whole run, s", "µs/line", "CPU µs/line, client"]
     heads += ["lines of an increment", "`fact_sales` of it, s", "of full", "whole run of it, s"]
     lines += ["", f"| | {' | '.join(heads)} |"]
     lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
@@ -256,13 +256,20 @@ def report(found: dict[str, dict[str, Any]], repeat: int) -> str:
         for sales in each["sales"]:
             rows, full, part = sales["rows"], sales["full"], sales["increment"]
             whole = [sum(run[name] for name in ("land", "build", "count")) for run in (full, part)]
-            per_line.append(whole[0] / rows)
+            # DuckDB works in the client's process: its CPU time is not disturbed by what else runs on the machine.
+            per_line.append((sales["cpu"] if target == "duckdb" else whole[0]) / rows)
             cells = [f"{rows:,}", f"{full['fact_sales']:.2f}", f"{full['fact_sales'] / rows * 1e6:.2f}"]
-            cells += [f"{whole[0]:.1f}", f"{whole[0] / rows * 1e6:.1f}", f"{sales['cpu']:.0f}", f"{sales['more']:,}"]
+            cells += [
+                f"{whole[0]:.1f}",
+                f"{whole[0] / rows * 1e6:.1f}",
+                f"{sales['cpu'] / rows * 1e6:.1f}",
+                f"{sales['more']:,}",
+            ]
             cells += [f"{part['fact_sales']:.2f}", f"{part['fact_sales'] / full['fact_sales']:.0%}", f"{whole[1]:.1f}"]
             lines.append(f"| {target} | {' | '.join(cells)} |")
         flat = per_line[-1] <= LINEAR_LIMIT * per_line[0]
-        goals.append((f"{target}: µs/line of the whole run flat within {LINEAR_LIMIT}", flat))
+        clock = "CPU µs/line" if target == "duckdb" else "µs/line"
+        goals.append((f"{target}: {clock} of the whole run flat within {LINEAR_LIMIT}", flat))
     kept = "; ".join(f"{goal}: {'kept' if held else 'not kept'}" for goal, held in goals)
     return "\n".join(
         [

@@ -60,6 +60,23 @@ def test_a_landing_that_fails_is_rolled_back_and_says_why() -> None:
     assert warehouse.asked[-1] == "rollback" and "commit" not in warehouse.asked
 
 
+def test_a_file_that_is_named_twice_is_landed_once(deliveries: Path, tmp_path: Path) -> None:
+    source = sorted(deliveries.glob("*sales_lines.csv"))[0]
+    copied: list[str] = []
+
+    class Warehouse(Recorder):
+        def query(self, statement: str) -> list[tuple[Any, ...]]:
+            return [(1,)] if "max(batch_id)" in statement else super().query(statement)
+
+        def copy(self, delivery: Delivery) -> None:
+            copied.append(delivery.path.read_text().splitlines()[1])
+
+    brought, again = pipeline.land(Warehouse(), [source, source], tmp_path)
+    rows = len(source.read_text().splitlines()) - 1
+    assert list(brought.values()) == [rows] and again.duplicate == again.read == rows
+    assert len(copied) == 1 and copied[0].endswith(",1,1"), "line 1 of batch 1"
+
+
 def test_redshift_copies_what_was_put_into_s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
     put: list[tuple[str, ...]] = []

@@ -84,13 +84,15 @@ def land(warehouse: Warehouse, data: Sequence[Path], folder: Path) -> tuple[dict
     brought: dict[str, int] = {}
     seen: set[str] = set()
     again = 0
-    for source in feeds.files(data):
-        delivery = feeds.prepare(source, folder, first + len(new))
+    for place, source in enumerate(feeds.files(data)):
+        own = folder / str(place)  # the same file may be named twice
+        own.mkdir()
+        delivery = feeds.prepare(source, own, first + len(new))
         repeated = delivery.digest in seen or known.get(delivery.digest, False)
         if delivery.table == "sales_lines" and repeated:
             again += delivery.rows
         if delivery.digest in known or delivery.digest in seen:
-            brought[delivery.name] = 0
+            brought.setdefault(delivery.name, 0)
             delivery.path.unlink(missing_ok=True)
         else:
             new.append(delivery)
