@@ -681,8 +681,24 @@ def terraform(context: typer.Context) -> None:
 
 
 @app.command()
-def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
-    """Write the generated parts of the documentation: the table of forty, interfaces of modules, pictures of stacks."""
+def docs(
+    stack: Annotated[
+        str, typer.Argument(help="A deployed stack with documentation of its own, such as 04_orbit.")
+    ] = "",
+    check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False,
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Write the generated parts of the documentation; with a stack, the page about what it holds.
+
+    Generated are the table of forty, interfaces of modules, pictures of stacks.
+    """
+    if stack:
+        from infra import catalog, targets
+        from infra import deploy as life
+
+        life.document(catalog.built(stack), targets.check_name(target), Ui(verbose))
+        return
     from infra import docs as generated
     from infra.paths import ROOT
 

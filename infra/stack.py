@@ -317,6 +317,16 @@ class Stack:
         """Return what the local cloud's service ``cron`` runs while the stack is deployed, if anything."""
         return None
 
+    def document(self, live: Live, file: Path) -> None:
+        """Write the documentation of what the deployed stack holds into a file: one page, as a browser opens it."""
+        raise OrreryError(
+            f"{self.info.id} has no documentation site",
+            next_step="see its README; make docs without STACK writes the generated parts of the documentation",
+        )
+
+    def clear(self, live: Live) -> None:
+        """Remove what the stack keeps in services of the local cloud that Terraform doesn't know; see `destroy`."""
+
     def next_steps(self) -> list[str]:
         """Return the commands that a user may want to try next."""
         runs = [f"make run STACK={self.info.id}"] if type(self).run is not Stack.run else []
