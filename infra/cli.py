@@ -246,7 +246,7 @@ def download(
 @app.command()
 def run(
     stack: StackArgument,
-    data: Annotated[str, typer.Option(envvar="DATA", help="Your own file instead of generated data.")] = "",
+    data: Annotated[str, typer.Option(envvar="DATA", help="Your own file, or folder where the stack takes one.")] = "",
     target: TargetOption = "local",
     verbose: VerboseOption = False,
 ) -> None:

@@ -346,7 +346,10 @@ class Nebula(Stack):
         return [folder + path.name for path in paths]
 
     def _small_files(self) -> tuple[str, list[Path]]:
-        """Write a customer's history and four sales lines, of which one is doubled and one impossible."""
+        """Write a customer's history and four sales lines, of which one is doubled and one impossible.
+
+        They are of the year 2000: the dashboard shows the last year with sales, which is to be the user's.
+        """
         from infra.paths import CACHE
 
         number = time.time_ns() // 1_000_000
@@ -356,12 +359,12 @@ class Nebula(Stack):
         changes = folder / "customer_changes.csv"
         changes.write_text(
             "customer_id,changed_at,change_no,is_deleted,name,email,country,city,segment\n"
-            f"{customer},2024-01-01 08:00:00,1,false,Orrery Smoke,smoke@example.com,Germany,Bonn,consumer\n"
-            f"{customer},2024-01-08 08:00:00,2,false,Orrery Smoke,smoke@example.com,Germany,Bonn,corporate\n"
+            f"{customer},2000-01-01 08:00:00,1,false,Orrery Smoke,smoke@example.com,Germany,Bonn,consumer\n"
+            f"{customer},2000-01-08 08:00:00,2,false,Orrery Smoke,smoke@example.com,Germany,Bonn,corporate\n"
         )
-        line = "{order},20000,SMOKE SIGNAL,{quantity},{at},1.25,{customer},Germany\n"
-        first = line.format(order=order, quantity=1, at="2024-01-05 10:00:00", customer=customer)
-        second = line.format(order=order + 1, quantity=2, at="2024-01-12 10:00:00", customer=customer)
+        line = "{order},SMOKE,SMOKE SIGNAL,{quantity},{at},1.25,{customer},Germany\n"
+        first = line.format(order=order, quantity=1, at="2000-01-05 10:00:00", customer=customer)
+        second = line.format(order=order + 1, quantity=2, at="2000-01-12 10:00:00", customer=customer)
         bad = line.format(order=order + 2, quantity=3, at="0000-00-00 00:00:00", customer=customer)
         sales = folder / "sales_lines.csv"
         header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
