@@ -112,6 +112,7 @@ class BatchStack(Stack):
         environment: Mapping[str, Any],
         schedules: Mapping[str, Mapping[str, Any]],
         grants: Mapping[str, Mapping[str, Any]],
+        read: Sequence[str] = ("s3:GetObject",),
         written: Sequence[str] = (QUARANTINE,),
         **task: Any,
     ) -> Module:
@@ -125,6 +126,8 @@ class BatchStack(Stack):
             As `scheduled_task` takes them.
         grants : mapping
             What it may do beside reading what was delivered and writing below `written`.
+        read : sequence of str
+            Actions with which it reads there.
         written : sequence of str
             Prefixes of the landing bucket.
         **task
@@ -133,10 +136,7 @@ class BatchStack(Stack):
         arn, image = f"arn:aws:s3:::{self.bucket}", self.info.settings
         registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
         always = {
-            "read_landing": {
-                "actions": ["s3:GetObject", "s3:GetObjectVersion"],
-                "resources": [f"{arn}/{LANDING}*"],
-            },
+            "read_landing": {"actions": list(read), "resources": [f"{arn}/{LANDING}*"]},
             "list_landing": {"actions": ["s3:ListBucket"], "resources": [arn]},
             "write_outcomes": {
                 "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],

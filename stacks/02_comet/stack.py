@@ -159,6 +159,7 @@ class Comet(BatchStack):
                     "expression": "cron(45 2 * * ? *)",
                 },
             },
+            read=["s3:GetObject", "s3:GetObjectVersion"],
             grants={
                 "database_passwords": {
                     "actions": ["secretsmanager:GetSecretValue"],

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.stack import Module, Stack
+from infra.batch import QUARANTINE, BatchStack, Ground
+from infra.stack import Module
 from jobs.balance import format_balance
 
 if TYPE_CHECKING:
     from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
-LANDING, QUARANTINE, STAGED, TAKEN = "incoming/", "quarantine/", "staged/", "taken/"
-ZONES = ["us-east-1a", "us-east-1b", "us-east-1c"]  # three: Redshift's enhanced VPC routing wants them
-ENDPOINTS = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+STAGED, TAKEN = "staged/", "taken/"
 WAREHOUSES = ("redshift", "postgres")
-EXAMPLE_DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 # The point of a history: what was sold under a category stays there, wherever the product has gone since.
 REPORT = """
@@ -41,79 +37,34 @@ WHERE c.customer_id = '{customer}' ORDER BY s.ordered_at
 """
 
 
-class Nebula(Stack):
+class Nebula(BatchStack):
     """Landing bucket → a task with dbt → conformed dimensions with histories and three kinds of fact."""
 
-    regions = ("us-east-1",)
+    zones = ("us-east-1a", "us-east-1b", "us-east-1c")  # Redshift's enhanced VPC routing wants three
     takes_folders = True
 
     def build(self) -> None:
         """Compose the stack, from the key to the schedule."""
-        key = self.module(
-            "key",
-            "key",
-            account_id=self.target.account_id,
-            name=self.physical("data"),
-            description="Everything that 07_nebula keeps: files, rows, secrets, logs.",
-            services=["cloudwatch", "logs", "sns"],
-            deletion_window_days=7 if self.target.disposable else 30,
+        ground = self.ground(
+            "Everything that 07_nebula keeps: files, rows, secrets, logs.",
+            rules={"expire-staged": {"prefix": STAGED, "expire_after_days": 1}},
         )
-        network = self.module(
-            "network",
-            "network",
-            name=self.physical("network"),
-            availability_zones=ZONES,
-            kms_key_arn=key.arn,
-            interface_endpoints=ENDPOINTS,  # S3 has a gateway: COPY goes through it, and ECR keeps its layers there
-        )
-        alerts = self.module(
-            "alerts",
-            "topic",
-            name=self.physical("alerts"),
-            kms_key_arn=key.arn,
-            allowed_publishers=[{"service": "cloudwatch", "source_arn": self._arn("cloudwatch", "alarm:*")}],
-        )
-        landing = self.module(
-            "landing",
-            "object_store",
-            name=self._bucket,
-            account_id=self.target.account_id,
-            kms_key_arn=key.arn,
-            force_destroy=self.target.disposable,
-            lifecycle_rules={
-                "age-landing": {
-                    "prefix": LANDING,
-                    "transitions": [{"after_days": 90, "storage_class": "STANDARD_IA"}],
-                },
-                "expire-quarantine": {"prefix": QUARANTINE, "expire_after_days": 365},
-                "expire-staged": {"prefix": STAGED, "expire_after_days": 1},
-            },
-        )
-        missed = self.module("missed", "queue", name=self.physical("missed-runs"), kms_key_arn=key.arn)
-        warehouse = self._warehouse(key, network, alerts, landing)
-        task = self._task(key, network, warehouse, alerts, missed)
-
-        self.output("landing_bucket", landing.name, f"Drop CSV files below {LANDING} in this bucket.")
-        self.output("alerts", alerts.arn, "Where the alarms go: subscribe your address.")
+        warehouse = self._warehouse(ground)
+        self.announce(ground, self._task(ground, warehouse), "CSV files")
         self.output("warehouse_host", warehouse.host, "The warehouse's server.")
         self.output("warehouse_port", warehouse.port, "Its port.")
         self.output("warehouse_name", warehouse.database, "Its database.")
         self.output("warehouse_secret", warehouse.secret_arn, "The secret with its user and password.")
-        self.output("task", task.task_definition_arn, "What the schedule starts.")
 
     def smoke(self, live: Live) -> Iterable[Check]:
         """Let a customer change segments between two purchases, and find each purchase at the segment of its time."""
         from infra.live import Check
 
         if not self.target.local:
-            # The warehouse is in a private network, and nothing that runs there answers before the night.
-            digest = self.info.settings["image_digest"]
-            named = digest != EXAMPLE_DIGEST
-            yield Check("an image is named", named, digest if named else "build Dockerfile, push it, name it")
-            yield Check("the landing bucket takes a file", bool(self._drop(live, self._small_files()[1])))
+            yield from self.ready(live, self._small_files()[1])
             return
         customer, files = self._small_files()
-        self._drop(live, files)
+        self.drop(live, files)
         counts, _ = self._run(live)
         seen = format_balance(counts["sales_lines"])
         right = seen.startswith("4 read = 2 loaded + 0 updated + 1 duplicate + 1 quarantined")
@@ -125,7 +76,7 @@ class Nebula(Stack):
     def run(self, live: Live, data: Path | None) -> None:
         """Land files, build the marts, and print what became of each sales line and of the histories."""
         paths = _files(data) if data else self._generated(live)
-        keys = self._drop(live, paths)
+        keys = self.drop(live, paths)
         size = sum(path.stat().st_size for path in paths)
         where = f"s3://{live.outputs['landing_bucket']}/{keys[0]}"
         live.ui.say(f"{where}{f' … {len(keys)} files' if len(keys) > 1 else ''}  ({size:,} bytes)")
@@ -176,13 +127,6 @@ class Nebula(Stack):
     # -- parts -------------------------------------------------------------------------------------------------
 
     @property
-    def _bucket(self) -> str:
-        return self.physical("landing", globally=True)
-
-    def _arn(self, service: str, rest: str) -> str:
-        return f"arn:aws:{service}:{self.regions[0]}:{self.target.account_id}:{rest}"
-
-    @property
     def _kind(self) -> str:
         """The warehouse that was chosen."""
         from infra.errors import OrreryError
@@ -195,15 +139,15 @@ class Nebula(Stack):
             )
         return kind
 
-    def _warehouse(self, key: Module, network: Module, alerts: Module, landing: Module) -> Module:
+    def _warehouse(self, ground: Ground) -> Module:
         """Redshift Serverless, or a PostgreSQL that gives the same outputs where it matters."""
         common = {
             "name": self.physical("warehouse"),
             "database": "retail",
-            "kms_key_arn": key.arn,
-            "vpc_id": network.vpc_id,
-            "subnet_ids": network.subnet_ids,
-            "allowed_security_group_ids": network.security_group_ids,
+            "kms_key_arn": ground.key.arn,
+            "vpc_id": ground.network.vpc_id,
+            "subnet_ids": ground.network.subnet_ids,
+            "allowed_security_group_ids": ground.network.security_group_ids,
         }
         if self._kind == "postgres":
             protected = not self.target.disposable
@@ -211,17 +155,16 @@ class Nebula(Stack):
         return self.module(
             "warehouse",
             "redshift_serverless",
-            alarm_topic_arn=alerts.arn,
-            reach_security_group_ids=network.security_group_ids,
-            copy_sources={"staged": {"bucket_arn": landing.arn, "prefix": STAGED}},
+            alarm_topic_arn=ground.alerts.arn,
+            reach_security_group_ids=ground.network.security_group_ids,
+            copy_sources={"staged": {"bucket_arn": ground.landing.arn, "prefix": STAGED}},
             **common,
         )
 
-    def _task(self, key: Module, network: Module, warehouse: Module, alerts: Module, missed: Module) -> Module:
-        """The container with dbt, and exactly what it may do."""
-        bucket_arn, image = f"arn:aws:s3:::{self._bucket}", self.info.settings
+    def _task(self, ground: Ground, warehouse: Module) -> Module:
+        """The container with dbt."""
         environment = {
-            "NEBULA_BUCKET": self._bucket,
+            "NEBULA_BUCKET": self.bucket,
             "NEBULA_TARGET": self._kind,
             "NEBULA_HOST": warehouse.host,
             "NEBULA_PORT": f"{warehouse.port}",
@@ -232,25 +175,15 @@ class Nebula(Stack):
         written = [QUARANTINE, TAKEN]
         if self._kind == "redshift":
             environment |= {
-                "NEBULA_COPY_PREFIX": f"s3://{self._bucket}/{STAGED}",
+                "NEBULA_COPY_PREFIX": f"s3://{self.bucket}/{STAGED}",
                 "NEBULA_COPY_ROLE": warehouse.copy_role_arn,
                 "NEBULA_SSLMODE": "verify-full",
             }
             written.append(STAGED)
-        registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
-        return self.module(
-            "nightly",
-            "scheduled_task",
-            name=self.physical("nightly"),
-            image=f"{registry}/{image['image_repository']}@{image['image_digest']}",
+        return self.nightly(
+            ground,
             cpu=1024,
             memory_mb=2048,
-            kms_key_arn=key.arn,
-            alarm_topic_arn=alerts.arn,
-            subnet_ids=network.subnet_ids,
-            security_group_ids=network.security_group_ids,
-            dead_letter={"queue_arn": missed.arn},
-            heartbeat_pattern='{ $.event = "finished" }',
             environment=environment,
             schedules={
                 "load": {
@@ -259,18 +192,12 @@ class Nebula(Stack):
                     "expression": "cron(30 3 * * ? *)",
                 },
             },
+            written=written,
             grants={
-                "read_landing": {"actions": ["s3:GetObject"], "resources": [f"{bucket_arn}/{LANDING}*"]},
-                "list_bucket": {"actions": ["s3:ListBucket"], "resources": [bucket_arn]},
-                "write_outcomes": {
-                    "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],
-                    "resources": [f"{bucket_arn}/{prefix}*" for prefix in written],
-                },
                 "warehouse_password": {
                     "actions": ["secretsmanager:GetSecretValue"],
                     "resources": [warehouse.secret_arn],
                 },
-                "data_key": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
             },
         )
 
@@ -279,16 +206,10 @@ class Nebula(Stack):
     def _run(self, live: Live) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Run what the schedule runs; return what it came to, and the files that it refused."""
         from infra import envs
-        from infra.errors import OrreryError
         from infra.paths import LOCAL, ROOT
 
         command = [str(envs.ensure("nebula", say=live.ui.note)), "-P", "-m", "nebula.task", "run"]
-        live.ui.command(command)
         environment = {
-            "HOME": os.environ.get("HOME", "/"),
-            "PATH": os.environ.get("PATH", os.defpath),
-            **{name: value for name, value in os.environ.items() if name == "JOBS_FAULT"},
-            **live.target.environment,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.info.path / "src")]),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "NEBULA_WORK": str(LOCAL / "nebula"),
@@ -300,50 +221,14 @@ class Nebula(Stack):
             "NEBULA_SECRET_ARN": str(live.outputs["warehouse_secret"]),
             "NEBULA_SSLMODE": "prefer",
         }
-        with live.ui.step("taking what was delivered, building the marts"):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        said = (done.stdout + done.stderr).splitlines()
-        logged: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        finished = [line for line in logged if line["event"] == "finished"]
-        if done.returncode or not finished:
-            errors = [str(line.get("error", line["event"])) for line in logged if line["level"] == "error"]
-            raise OrreryError(
-                f"the task failed with {done.returncode}: {'; '.join(errors)[:300] or 'see the details'}",
-                next_step="run it again: it goes on where it stopped; --verbose shows all that it said",
-                details="\n".join(said),
-            )
-        return finished[0], [line for line in logged if line["event"] == "refused"]
+        logged = self.run_task(live, command, environment, "taking what was delivered, building the marts")
+        (finished,) = [line for line in logged if line["event"] == "finished"]
+        return finished, [line for line in logged if line["event"] == "refused"]
 
     def _ask(self, live: Live, query: str) -> list[tuple[Any, ...]]:
-        """Ask the warehouse, with the password of now."""
-        import psycopg
-
-        from infra.errors import OrreryError
-
-        if not self.target.local:
-            raise OrreryError(
-                "the warehouse is in a private network: nothing outside of it can ask it",
-                next_step="ask it from within, or with Redshift's query editor",
-            )
-        secret_id = live.outputs["warehouse_secret"]
-        answer = live.client("secretsmanager", self.regions[0]).get_secret_value(SecretId=secret_id)
-        secret = json.loads(answer["SecretString"])
-        with psycopg.connect(
-            host=live.outputs["warehouse_host"],
-            port=live.outputs["warehouse_port"],
-            dbname=live.outputs["warehouse_name"],
-            user=secret["username"],
-            password=secret["password"],
-        ) as connection:
+        """Ask the warehouse."""
+        with self.database(live, "warehouse") as connection:
             return connection.execute(query.encode()).fetchall()
-
-    def _drop(self, live: Live, paths: Sequence[Path]) -> list[str]:
-        """Put files into the landing bucket, in their order, below a name of their own."""
-        s3, bucket = live.client("s3", self.regions[0]), live.outputs["landing_bucket"]
-        folder = f"{LANDING}{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 1000000:06}/"
-        for path in paths:
-            s3.upload_file(str(path), bucket, folder + path.name)
-        return [folder + path.name for path in paths]
 
     def _small_files(self) -> tuple[str, list[Path]]:
         """Write a customer's history and four sales lines, of which one is doubled and one impossible.
