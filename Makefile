@@ -75,8 +75,8 @@ doctor: ## what this machine lacks
 	@$(ORRERY) doctor
 module: ## [MODULE=…]: a module's variables and outputs
 	@$(ORRERY) module $(MODULE)
-docs: ## write the generated parts of the documentation
-	@$(ORRERY) docs
+docs: ## [STACK=…]: write the generated parts of the documentation; of a deployed dbt stack, its site
+	@$(ORRERY) docs $(STACK)
 
 test: ## everything: unit, shell scripts, modules, end to end
 	@$(MAKE) --no-print-directory test-unit test-bash test-modules test-e2e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -62,6 +62,11 @@ class StackInfo:
         Where its data comes from.
     services, environments : tuple of str
         Local services (``infra/local``) and Python environments (``requirements``) that it needs.
+    services_by : mapping
+        Further local services by a setting and its value: ``{"warehouse": {"snowflake": ["snowflake"]}}``.
+    planned : mapping
+        Settings with which a plan without an account is made unless others are chosen, because what stands in
+        ``settings`` needs a provider that can't be had everywhere (`infra.settings.for_plans`).
     built : bool
         False for a stack that is to come.
     owner, data_class, cost_centre : str
@@ -83,6 +88,7 @@ class StackInfo:
     components: tuple[str, ...]
     data: tuple[Source, ...] = ()
     services: tuple[str, ...] = ()
+    services_by: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
     built: bool = False
     owner: str = "data-platform"
@@ -91,6 +97,13 @@ class StackInfo:
     accepted: tuple[Mapping[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    planned: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needed_services(self) -> tuple[str, ...]:
+        """The local services that it needs as it is set."""
+        found = [each for name, by in self.services_by.items() for each in by.get(str(self.settings.get(name)), ())]
+        return (*self.services, *found)
 
     @property
     def name(self) -> str:

@@ -246,7 +246,7 @@ def download(
 @app.command()
 def run(
     stack: StackArgument,
-    data: Annotated[str, typer.Option(envvar="DATA", help="Your own file instead of generated data.")] = "",
+    data: Annotated[str, typer.Option(envvar="DATA", help="Your own file, or folder where the stack takes one.")] = "",
     target: TargetOption = "local",
     verbose: VerboseOption = False,
 ) -> None:
@@ -681,8 +681,24 @@ def terraform(context: typer.Context) -> None:
 
 
 @app.command()
-def docs(check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False) -> None:
-    """Write the generated parts of the documentation: the table of forty, interfaces of modules, pictures of stacks."""
+def docs(
+    stack: Annotated[
+        str, typer.Argument(help="A deployed stack with documentation of its own, such as 04_orbit.")
+    ] = "",
+    check: Annotated[bool, typer.Option(help="Only look; fail when something is stale.")] = False,
+    target: TargetOption = "local",
+    verbose: VerboseOption = False,
+) -> None:
+    """Write the generated parts of the documentation; with a stack, the page about what it holds.
+
+    Generated are the table of forty, interfaces of modules, pictures of stacks.
+    """
+    if stack:
+        from infra import catalog, targets
+        from infra import deploy as life
+
+        life.document(catalog.built(stack), targets.check_name(target), Ui(verbose))
+        return
     from infra import docs as generated
     from infra.paths import ROOT
 

@@ -28,6 +28,7 @@ from infra.terraform import Plan, State, Terraform
 if TYPE_CHECKING:
     from infra.dashboard import Dashboard
     from infra.local import Cloud
+    from infra.local.service import Endpoint
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
 
@@ -89,12 +90,18 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
     with lock(folder, info.id):
         local = cloud() if target_name == "local" else None
         target = _target(target_name, info, local, ui)
+        if target_name == "offline" and (planned := settings.for_plans(info)) is not info:
+            left = settings.shown(settings.differing(planned, info))
+            ui.note(f"as its stack.toml says for plans without an account: {left} (another choice: --set)")
+            info = planned
         at = _opened(info, target, folder, local, ui)
         if target_name != "offline" and settings.choices(info):
             remembered, kept = settings.remember(info, at.terraform.state().outputs)
             if kept:
                 ui.note(f"as it was deployed: {settings.shown(kept)} (another choice: --set)")
                 at = _opened(remembered, target, folder, local, ui)
+        if local:
+            _start(local, [each for each in at.stack.info.needed_services if each not in info.services], ui)
         yield at
 
 
@@ -185,7 +192,8 @@ def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
     OrreryError
         It isn't deployed, or there is no such file.
     """
-    if data is not None and not data.is_file():
+    takes_folders = data is not None and data.is_dir() and stacks.load_class(info).takes_folders
+    if data is not None and not data.is_file() and not takes_folders:
         raise OrreryError(f"there is no file {data}", next_step="name a file: make run STACK=… DATA=path/to/file.csv")
     with session(info, target_name, ui) as at, _stack_code(info):
         at.stack.run(at.live(), data)
@@ -207,6 +215,22 @@ def check(info: StackInfo, target_name: str, ui: Ui, exercise: int) -> None:
                 next_step="the lines above say what was seen; the README says what is asked",
             )
         ui.say(f"Exercise {exercise} of {info.id} is solved.")
+
+
+def document(info: StackInfo, target_name: str, ui: Ui) -> Path:
+    """Write a deployed stack's documentation site and say where it is; see `Stack.document`.
+
+    Raises
+    ------
+    OrreryError
+        It isn't deployed, or has none.
+    """
+    file = STATE / "docs" / f"{info.slug}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with session(info, target_name, ui) as at, _stack_code(info):
+        at.stack.document(at.live(), file)
+    ui.say(f"written: {file}")
+    return file
 
 
 def dashboard(info: StackInfo, target_name: str, ui: Ui) -> Dashboard:
@@ -237,6 +261,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         _confirm(plan, yes or at.target.disposable, at.target)
         if at.cloud:
             at.cloud.remove_crontab(info.slug)
+            _clear(at)
         if plan.changes or plan.outputs:
             at.terraform.apply(plan)
         runbook.forget(at.terraform.folder)
@@ -369,6 +394,16 @@ def _install_crontab(at: Session, live: Live) -> None:
             at.cloud.install_crontab(at.stack.info.slug, crontab.file, crontab.settings)
 
 
+def _clear(at: Session) -> None:
+    """Let a stack remove what it keeps in the local cloud beside its resources, if it is deployed."""
+    if type(at.stack).clear is Stack.clear:
+        return
+    state = at.terraform.state()
+    if state.resources:
+        with _stack_code(at.stack.info):
+            at.stack.clear(at.live_from(state))
+
+
 @contextmanager
 def _stack_code(info: StackInfo) -> Iterator[None]:
     """Report whatever a stack's own smoke check or run raises as one line that names the stack's line."""
@@ -409,9 +444,16 @@ def _target(name: str, info: StackInfo, local: Cloud | None, ui: Ui) -> Target:
         return targets.offline()
     if local is None:
         return targets.aws()
-    with ui.step("starting the local cloud") as show:
-        endpoints = local.up(list(info.services), on_progress=show)
+    endpoints = _start(local, info.services, ui)
     return targets.local(local.aws_environment(), endpoints["aws"].region_urls)
+
+
+def _start(local: Cloud, services: Sequence[str], ui: Ui) -> dict[str, Endpoint]:
+    """Start services of the local cloud; which ones a setting needs is known only with what a deployment remembers."""
+    if not services:
+        return {}
+    with ui.step("starting the local cloud") as show:
+        return local.up(list(services), on_progress=show)
 
 
 def _database(info: StackInfo, instance: str) -> str:

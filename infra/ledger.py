@@ -34,6 +34,7 @@ FORMAT = 1
 LEFT_OUT = "test_left_out.py::test_a_cloud_only_module_is_left_out_of_a_stack"
 
 _RESOURCE = re.compile(r'^resource "(?P<type>\w+)" "\w+" \{(?:\}|\n(?P<body>.*?)^\})', re.MULTILINE | re.DOTALL)
+_CALLED = re.compile(r'^  source += "(\.\./\S+/standin)"$', re.MULTILINE)
 _GIVEN = re.compile(r"^  count += var\.(\w+)(?: == null \? 0 : 1| \? 1 : 0)$|^  for_each += var\.(\w+)$", re.MULTILINE)
 _NOT_GIVEN = re.compile(r"^  count += var\.(\w+)(?: == null \? 1 : 0| \? 0 : 1)$", re.MULTILINE)
 
@@ -108,7 +109,7 @@ def executed() -> frozenset[str]:
 
 @cache
 def resources(module: str, folder: str = "") -> tuple[Resource, ...]:
-    """Return the resource blocks of a module, those of the modules within it included.
+    """Return the resource blocks of a module, those of the modules within it and of a stand-in that it calls included.
 
     Parameters
     ----------
@@ -118,11 +119,14 @@ def resources(module: str, folder: str = "") -> tuple[Resource, ...]:
         ``standin`` for the blocks of its stand-in.
     """
     root = MODULES / module / folder
-    found = []
+    found: list[Resource] = []
     for file in sorted(root.rglob("*.tf")):
         if {"examples", "tests", "standin"} & set(file.relative_to(root).parts[:-1]):
             continue
-        for block in _RESOURCE.finditer(file.read_text()):
+        text = file.read_text()
+        for called in _CALLED.findall(text):
+            found += resources(str((file.parent / called).resolve().relative_to(MODULES)))
+        for block in _RESOURCE.finditer(text):
             given, absent = _GIVEN.search(block["body"] or ""), _NOT_GIVEN.search(block["body"] or "")
             found.append(Resource(block["type"], (given[1] or given[2]) if given else "", absent[1] if absent else ""))
     return tuple(found)
@@ -228,7 +232,7 @@ def problems() -> list[str]:
     found += [f"{kind} is deployed locally by no module" for kind in types - deployed.keys()]
     wanted = _modules_with_a_reason()
     found += [f"modules.{key} is missing; it is not deployed locally" for key in wanted - explained]
-    found += [f"modules.{key} is deployed locally, or is not there" for key in explained - wanted]
+    found += [f"modules.{key} is deployed locally, or is not there" for key in explained - wanted - _of_other_clouds()]
     for kind, facts in content.types.items():
         if facts.get("claim") not in ("executed", "accepted"):
             found.append(f"{kind} claims to be {facts.get('claim')}; a type that is deployed is executed or accepted")
@@ -254,6 +258,11 @@ def _modules_with_a_reason() -> set[str]:
             found.add(name)
         found |= {f"{name}.{variable}" for variable in interface.local_without}
     return found
+
+
+def _of_other_clouds() -> set[str]:
+    """Return the modules of other providers: that nothing is made of them needs no reason, but one may say more."""
+    return {name for name in modules.names() if modules.load(name).provider != "aws"}
 
 
 # -------------------------------------------------------------------------------------------------- as documents

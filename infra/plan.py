@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from infra import catalog, deploy, stack, targets
+from infra import catalog, deploy, settings, stack, targets
 from infra.catalog import StackInfo
 from infra.output import Ui
 from infra.paths import STATE
@@ -69,7 +69,7 @@ def merged_plan(ui: Ui) -> dict[str, Any]:
 
 def _plan_merged(ui: Ui, copies: int = 1) -> tuple[Terraform, Plan, dict[str, str]]:
     """Synthesise all stacks into one root and plan it; return also each module's stack id."""
-    infos = [info for info in catalog.load().values() if info.built]
+    infos = [settings.for_plans(info) for info in catalog.load().values() if info.built]
     root = MERGED
     root.mkdir(parents=True, exist_ok=True)
     with deploy.lock(root, "the merged plan"):

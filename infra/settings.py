@@ -69,6 +69,16 @@ def remember(info: StackInfo, outputs: Mapping[str, Any]) -> tuple[StackInfo, di
     return (_with(info, {**kept, **info.chosen}), kept) if kept else (info, {})
 
 
+def for_plans(info: StackInfo) -> StackInfo:
+    """Return a stack as it is planned where nobody has an account: with ``[planned]``, unless others are chosen.
+
+    A provider of another cloud can't be downloaded everywhere. A plan of all stacks would fail with it, and say nothing
+    about any: so a stack names settings that need none. What it leaves out is planned by the stack's own tests.
+    """
+    own = {name: value for name, value in info.planned.items() if name not in info.chosen}
+    return _with(info, {**own, **info.chosen}) if own else info
+
+
 def shown(chosen: Mapping[str, Any]) -> str:
     """Return settings as they are typed, such as ``tier=pilot_light promoted=true``."""
     return " ".join(

@@ -133,6 +133,8 @@ class Stack:
 
     regions: ClassVar[tuple[str, ...]] = ("us-east-1",)
     """The regions that the stack uses; the first is the home region, where everything goes by default."""
+    takes_folders: ClassVar[bool] = False
+    """Whether `run` takes a folder of files as well as a file."""
 
     def __init__(self, info: StackInfo, target: Target, folder: Path, *, packages: bool = True) -> None:
         self.info, self.target = info, target
@@ -301,7 +303,7 @@ class Stack:
         live : Live
             The deployed stack.
         data : Path or None
-            The user's own file; None means the stack's generated data.
+            The user's own file, or folder where the stack takes one; None means the stack's generated data.
         """
         raise OrreryError(f"{self.info.id} has nothing to run", next_step="see its README for what to try")
 
@@ -319,6 +321,16 @@ class Stack:
     def crontab(self, live: Live) -> Crontab | None:
         """Return what the local cloud's service ``cron`` runs while the stack is deployed, if anything."""
         return None
+
+    def document(self, live: Live, file: Path) -> None:
+        """Write the documentation of what the deployed stack holds into a file: one page, as a browser opens it."""
+        raise OrreryError(
+            f"{self.info.id} has no documentation site",
+            next_step="see its README; make docs without STACK writes the generated parts of the documentation",
+        )
+
+    def clear(self, live: Live) -> None:
+        """Remove what the stack keeps in services of the local cloud that Terraform doesn't know; see `destroy`."""
 
     def next_steps(self) -> list[str]:
         """Return the commands that a user may want to try next."""

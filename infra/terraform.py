@@ -209,6 +209,12 @@ class Terraform:
             step = "check the network, then run the command again; --verbose shows what terraform said"
             if "NoSuchBucket" in text or ("does not exist" in text and "S3 bucket" in text):
                 step = "create the state bucket once per account and region: ./orrery bootstrap"
+            if found := _UNAVAILABLE.search(" ".join(text.replace("│", " ").split())):
+                raise OrreryError(
+                    f"terraform can't get the provider {found[1]} here",
+                    next_step="where its registry is reached the same command works; or choose settings without it",
+                    details=text,
+                )
             raise OrreryError(f"terraform init failed: {_first_error(text)}", next_step=step, details=text)
         stamp.write_text(wanted)
 
@@ -481,6 +487,7 @@ class Terraform:
         yield from (out if process.returncode == 0 else out + err).splitlines()
 
 
+_UNAVAILABLE = re.compile(r"list of available versions for provider (\S+?):")
 _CALL = re.compile(r'^module "(\w+)" \{\n(?:.*\n)*?\s+source\s*=\s*"([^"]+)"', re.MULTILINE)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.faults import fault_point
+
 
 class DbtFailed(Exception):
     """dbt did not do what was asked; its own lines, printed before, say why."""
@@ -21,7 +23,7 @@ def run_dbt(
     work: Path,
     *commands: Sequence[str],
     variables: Mapping[str, Any] | None = None,
-) -> None:
+) -> list[Any]:
     """Run dbt's commands one after the other in one process.
 
     Parameters
@@ -37,10 +39,15 @@ def run_dbt(
     variables : mapping, optional
         What ``--vars`` takes.
 
+    Returns
+    -------
+    list
+        What each command gave: an object of dbt's own, most have `results`.
+
     Raises
     ------
     DbtFailed
-        One of them failed; those after it did not run.
+        One of them failed, and why; those after it did not run.
     """
     from dbt.cli.main import dbtRunner
 
@@ -49,10 +56,30 @@ def run_dbt(
     if variables:
         common += ["--vars", json.dumps(dict(variables))]
     # The project is read once, and what was read is handed on: it takes longer than most models.
-    manifest = None
+    manifest, given = None, []
     for command in [["parse"], *commands]:
-        done = dbtRunner(manifest=manifest).invoke([*command, *common])
+        done = dbtRunner(manifest=manifest, callbacks=[_at_node]).invoke([*command, *common])
         if not done.success:
-            why = f": {done.exception}" if done.exception else ""
-            raise DbtFailed(f"dbt {' '.join(command)} failed on {target}{why}")
-        manifest = done.result if manifest is None else manifest
+            why = done.exception or _first_failure(done.result)
+            raise DbtFailed(f"dbt {' '.join(command)} failed on {target}{f': {why}' if why else ''}")
+        if manifest is None:
+            manifest = done.result
+        else:
+            given.append(done.result)
+    return given
+
+
+def _at_node(event: Any) -> None:
+    """Let a test crash the job at a model: ``dbt_started_bodies``, ``dbt_finished_bodies``."""
+    moment = {"NodeStart": "started", "NodeFinished": "finished"}.get(event.info.name)
+    if moment:
+        fault_point(f"dbt_{moment}_{event.data.node_info.node_name}")
+
+
+def _first_failure(result: Any) -> str:
+    """Return the first node that failed, with what it said in one line."""
+    for each in getattr(result, "results", ()):
+        if str(each.status) in ("error", "fail"):
+            said = " ".join(str(each.message or each.status).split())
+            return f"{each.node.name}: {said[:600]}"
+    return ""

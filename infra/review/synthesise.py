@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
     wanted = {each for each in rest if not each.startswith("--chosen=")}
     chosen = {key: value for each in rest if each not in wanted for key, value in json.loads(each[9:]).items()}
     for info in catalog.load().values():
-        if info.id in chosen:
-            own = chosen[info.id]
+        own = {**getattr(info, "planned", {}), **chosen.get(info.id, {})}
+        if own:
             info = replace(info, settings={**info.settings, **own}, chosen=own)
         if info.built and (not wanted or info.id in wanted):
             name = f"stack_{info.slug.replace('-', '_')}"

@@ -24,7 +24,7 @@ resource "aws_subnet" "private" {
   tags = { Name = "${var.name}-private-${each.key}" }
 }
 
-# No route but the VPC's own: neither an internet gateway nor a NAT exists to send anything to.
+# No route but the VPC's own: neither an internet gateway nor a NAT exists to send anything to, unless `way_out` asks.
 resource "aws_route_table" "private" {
   vpc_id = aws_vpc.this.id
 

@@ -78,3 +78,10 @@ variable "name" {
     error_message = "name must be 3 to 54 letters, digits, hyphens or underscores (\"-flow-logs\" is added for a role)."
   }
 }
+
+variable "way_out" {
+  description = "Whether workloads may call HTTPS services outside of AWS, through a NAT gateway (charged by the hour and by volume). Nothing outside reaches them."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -2,88 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.stack import Crontab, Module, Stack
+from infra.batch import BatchStack, Ground
+from infra.stack import Crontab, Module
 
 if TYPE_CHECKING:
-    import psycopg
-
     from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
-LANDING, QUARANTINE = "incoming/", "quarantine/"
-ZONES = ["us-east-1a", "us-east-1b"]
-ENDPOINTS = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 SMOKE = "Orrery smoke b"
-EXAMPLE_DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
-class Comet(Stack):
+class Comet(BatchStack):
     """Landing bucket → operational PostgreSQL → bash and SQL by cron → star schema in a second PostgreSQL."""
-
-    regions = ("us-east-1",)
 
     def build(self) -> None:
         """Compose the stack, from the key to the schedules."""
-        key = self.module(
-            "key",
-            "key",
-            account_id=self.target.account_id,
-            name=self.physical("data"),
-            description="Everything that 02_comet keeps: files, rows, secrets, logs.",
-            services=["cloudwatch", "logs", "sns"],
-            deletion_window_days=7 if self.target.disposable else 30,
-        )
-        network = self.module(
-            "network",
-            "network",
-            name=self.physical("network"),
-            availability_zones=ZONES,
-            kms_key_arn=key.arn,
-            interface_endpoints=ENDPOINTS,  # S3 has a gateway: ECR keeps its layers there too
-        )
-        oltp = self._database("oltp", "archive", key, network)
-        olap = self._database("olap", "star", key, network)
-        alerts = self.module(
-            "alerts",
-            "topic",
-            name=self.physical("alerts"),
-            kms_key_arn=key.arn,
-            allowed_publishers=[{"service": "cloudwatch", "source_arn": self._arn("cloudwatch", "alarm:*")}],
-        )
-        landing = self.module(
-            "landing",
-            "object_store",
-            name=self.physical("landing", globally=True),
-            account_id=self.target.account_id,
-            kms_key_arn=key.arn,
-            force_destroy=self.target.disposable,
-            lifecycle_rules={
-                "age-landing": {
-                    "prefix": LANDING,
-                    "transitions": [{"after_days": 90, "storage_class": "STANDARD_IA"}],
-                },
-                "expire-quarantine": {"prefix": QUARANTINE, "expire_after_days": 365},
-            },
-        )
-        missed = self.module("missed", "queue", name=self.physical("missed-runs"), kms_key_arn=key.arn)
-        nightly = self._task(key, network, oltp, olap, alerts, missed)
-
-        self.output("landing_bucket", landing.name, f"Drop CSV files below {LANDING} in this bucket.")
-        self.output("alerts", alerts.arn, "Where the alarms go: subscribe your address.")
+        ground = self.ground("Everything that 02_comet keeps: files, rows, secrets, logs.")
+        oltp = self._database("oltp", "archive", ground)
+        olap = self._database("olap", "star", ground)
+        self.announce(ground, self._task(ground, oltp, olap), "CSV files")
         for name, database in (("oltp", oltp), ("olap", olap)):
             self.output(f"{name}_host", database.host, f"The server of the database {name}.")
             self.output(f"{name}_port", database.port, "Its port.")
             self.output(f"{name}_name", database.database, "Its name.")
             self.output(f"{name}_secret", database.secret_arn, "The secret with its user and password.")
-        self.output("task", nightly.task_definition_arn, "What the schedules start.")
 
     def crontab(self, live: Live) -> Crontab:
         """Return the crontab of this folder, for the local cloud's cron."""
@@ -94,13 +42,9 @@ class Comet(Stack):
         from infra.live import Check
 
         if not self.target.local:
-            # The databases are in a private network, and nothing that runs there answers before the night.
-            digest = self.info.settings["image_digest"]
-            named = digest != EXAMPLE_DIGEST
-            yield Check("an image is named", named, digest if named else "build Dockerfile, push it, name it")
-            yield Check("the landing bucket takes a file", bool(self._drop(live, self._small_file())))
+            yield from self.ready(live, [self._small_file()])
             return
-        key = self._drop(live, self._small_file())
+        (key,) = self.drop(live, [self._small_file()])
         found = self._landed(self._run(live, "land"), key)
         counts = [found[name] for name in ("read", "loaded", "updated", "duplicate", "quarantined")]
         seen = "{} read = {} loaded + {} updated + {} duplicate + {} quarantined".format(*counts)
@@ -122,7 +66,7 @@ class Comet(Stack):
         from jobs.balance import format_balance
 
         path = data or self._generated(live)
-        key = self._drop(live, path)
+        (key,) = self.drop(live, [path])
         live.ui.say(f"s3://{live.outputs['landing_bucket']}/{key}  ({path.stat().st_size:,} bytes)")
         if not self.target.local:
             live.ui.say("The schedule lands it at 02:15 UTC and loads the star schema at 02:45 UTC.")
@@ -149,23 +93,17 @@ class Comet(Stack):
         """Compare what the user made in the warehouse with what the facts say."""
         from comet.exercises import EXERCISES
 
-        from infra.live import Check
+        from infra.exercises import checked
 
         if exercise not in EXERCISES:
             yield from super().check(live, exercise)
-        for name, query, wrong in EXERCISES[exercise]:
-            try:
-                found = self._ask(live, query)
-            except Exception as error:  # a view that is missing or has other columns is what is to be told
-                yield Check(name, False, str(error).splitlines()[0])
-                return
-            yield Check(name, not found, wrong.format(*found[0]) if found else "")
+        yield from checked(EXERCISES[exercise], lambda query: self._ask(live, query))
 
     def dashboard(self, live: Live) -> Dashboard:
         """Show who found which planets, when and how, from the star schema."""
         from comet.dashboard import read
 
-        with self._warehouse(live) as connection:
+        with self.database(live, "olap") as connection:
             return read(connection)
 
     def next_steps(self) -> list[str]:
@@ -180,29 +118,24 @@ class Comet(Stack):
 
     # -- parts -------------------------------------------------------------------------------------------------
 
-    def _arn(self, service: str, rest: str) -> str:
-        return f"arn:aws:{service}:{self.regions[0]}:{self.target.account_id}:{rest}"
-
-    def _database(self, name: str, database: str, key: Module, network: Module) -> Module:
+    def _database(self, name: str, database: str, ground: Ground) -> Module:
         return self.module(
             name,
             "postgres",
             name=self.physical(name),
             database=database,
-            kms_key_arn=key.arn,
-            vpc_id=network.vpc_id,
-            subnet_ids=network.subnet_ids,
-            allowed_security_group_ids=network.security_group_ids,
+            kms_key_arn=ground.key.arn,
+            vpc_id=ground.network.vpc_id,
+            subnet_ids=ground.network.subnet_ids,
+            allowed_security_group_ids=ground.network.security_group_ids,
             instance_class="db.t4g.micro",
             multi_az=False,  # both can be loaded again; standbys would double the bill
             deletion_protection=not self.target.disposable,
         )
 
-    def _task(self, key: Module, network: Module, oltp: Module, olap: Module, alerts: Module, missed: Module) -> Module:
-        """The container that does what the crontab says, and exactly what it may do."""
-        bucket = self.physical("landing", globally=True)
-        bucket_arn, image = f"arn:aws:s3:::{bucket}", self.info.settings
-        environment = {"COMET_BUCKET": bucket, "COMET_LOCKS": "/tmp"}
+    def _task(self, ground: Ground, oltp: Module, olap: Module) -> Module:
+        """The container that does what the crontab says."""
+        environment = {"COMET_BUCKET": self.bucket, "COMET_LOCKS": "/tmp"}
         for name, database in (("OLTP", oltp), ("OLAP", olap)):
             environment |= {
                 f"COMET_{name}_HOST": database.host,
@@ -211,18 +144,8 @@ class Comet(Stack):
                 f"COMET_{name}_SECRET_ARN": database.secret_arn,
                 f"COMET_{name}_SSLMODE": "require",
             }
-        registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
-        return self.module(
-            "nightly",
-            "scheduled_task",
-            name=self.physical("nightly"),
-            image=f"{registry}/{image['image_repository']}@{image['image_digest']}",
-            kms_key_arn=key.arn,
-            alarm_topic_arn=alerts.arn,
-            subnet_ids=network.subnet_ids,
-            security_group_ids=network.security_group_ids,
-            dead_letter={"queue_arn": missed.arn},
-            heartbeat_pattern='{ $.event = "finished" }',
+        return self.nightly(
+            ground,
             environment=environment,
             schedules={
                 "land": {
@@ -236,21 +159,12 @@ class Comet(Stack):
                     "expression": "cron(45 2 * * ? *)",
                 },
             },
+            read=["s3:GetObject", "s3:GetObjectVersion"],
             grants={
-                "read_landing": {
-                    "actions": ["s3:GetObject", "s3:GetObjectVersion"],
-                    "resources": [f"{bucket_arn}/{LANDING}*"],
-                },
-                "list_landing": {"actions": ["s3:ListBucket"], "resources": [bucket_arn]},
-                "write_quarantine": {
-                    "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],
-                    "resources": [f"{bucket_arn}/{QUARANTINE}*"],
-                },
                 "database_passwords": {
                     "actions": ["secretsmanager:GetSecretValue"],
                     "resources": [oltp.secret_arn, olap.secret_arn],
                 },
-                "data_key": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
             },
         )
 
@@ -284,22 +198,8 @@ class Comet(Stack):
 
     def _run(self, live: Live, *arguments: str) -> list[dict[str, Any]]:
         """Run what the crontab runs, and return what it logged."""
-        from infra.errors import OrreryError
-
         command = [str(self.info.path / "bin" / "task"), *arguments]
-        live.ui.command(command)
-        environment = {"HOME": os.environ.get("HOME", "/"), **self._environment(live)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        said = (done.stdout + done.stderr).splitlines()
-        logged: list[dict[str, Any]] = [json.loads(line) for line in said if line.startswith("{")]
-        if done.returncode:
-            errors = [str(line.get("error", line["event"])) for line in logged if line["level"] == "error"]
-            raise OrreryError(
-                f"task {arguments[0]} failed with {done.returncode}: {'; '.join(errors)[:300] or 'see the details'}",
-                next_step="run it again: it goes on where it stopped; --verbose shows all that it said",
-                details="\n".join(said),
-            )
-        return logged
+        return self.run_task(live, command, self._environment(live), f"task {arguments[0]}")
 
     def _landed(self, logged: list[dict[str, Any]], key: str) -> dict[str, Any]:
         from infra.errors import OrreryError
@@ -311,40 +211,8 @@ class Comet(Stack):
 
     def _ask(self, live: Live, query: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse one question."""
-        with self._warehouse(live) as connection:
+        with self.database(live, "olap") as connection:
             return connection.execute(query.encode()).fetchall()
-
-    def _warehouse(self, live: Live) -> psycopg.Connection[tuple[Any, ...]]:
-        """Connect to the warehouse, with the password of now."""
-        import psycopg
-
-        from infra.errors import OrreryError
-
-        secret_id = live.outputs["olap_secret"]
-        answer = live.client("secretsmanager", self.regions[0]).get_secret_value(SecretId=secret_id)
-        secret = json.loads(answer["SecretString"])
-        try:
-            return psycopg.connect(
-                host=live.outputs["olap_host"],
-                port=live.outputs["olap_port"],
-                dbname=live.outputs["olap_name"],
-                user=secret["username"],
-                password=secret["password"],
-                connect_timeout=10,
-            )
-        except psycopg.OperationalError as error:
-            here = "make status shows whether postgres runs"
-            raise OrreryError(
-                "the warehouse does not answer",
-                next_step=here if self.target.local else "run the command from within its private network",
-                details=str(error),
-            ) from error
-
-    def _drop(self, live: Live, path: Path) -> str:
-        """Put a file into the landing bucket under a name of its own: the answer must be about this delivery."""
-        key = f"{LANDING}{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 1000000:06}-{path.name}"
-        live.client("s3", self.regions[0]).upload_file(str(path), live.outputs["landing_bucket"], key)
-        return key
 
     def _small_file(self) -> Path:
         from infra.paths import CACHE

@@ -199,6 +199,35 @@ CRONTAB = """
 """
 
 
+def test_what_a_stack_keeps_beside_its_resources_goes_before_them(
+    plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clear = "\n    def clear(self, live):\n        live.ui.say(f\"cleared beside {live.outputs['topic']}\")\n"
+    info = plant("71_clearing", CODE.format(ok=True, run="pass") + clear)
+    terraform.does(**planned(("delete", BUCKET)))
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert "cleared beside arn:topic" in capsys.readouterr().out
+    assert terraform.commands == ["init", "plan", "state", "apply"]
+    terraform.does(plan={}, state={"text": ""})
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert "cleared" not in capsys.readouterr().out, "what is not deployed keeps nothing"
+
+
+def test_a_site_is_written_where_the_command_says(
+    plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = "\n    def document(self, live, file):\n        file.write_text(live.outputs['topic'])\n"
+    terraform.does(state={"text": deployed(BUCKET)})
+    file = deploy.document(plant("71_documented", CODE.format(ok=True, run="pass") + site), "local", Ui())
+    assert file.read_text() == "arn:topic" and f"written: {file}" in capsys.readouterr().out
+
+
+def test_a_stack_without_a_site_says_so(info: StackInfo, terraform: Any) -> None:
+    terraform.does(state={"text": deployed(BUCKET)})
+    with pytest.raises(OrreryError, match="70_quasar has no documentation site"):
+        deploy.document(info, "local", Ui())
+
+
 def test_a_stacks_crontab_runs_from_deployment_to_destruction(
     plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud
 ) -> None:

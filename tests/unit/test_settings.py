@@ -175,3 +175,66 @@ def test_a_review_compares_with_the_settings_that_are_chosen(info: StackInfo, tm
     synthesise.main([str(tmp_path), f"--chosen={json.dumps({info.id: {'shape': 'disc'}})}", info.id])
     made = json.loads((tmp_path / "70-quasar.stack.json").read_text())
     assert made["configuration"]["module"]["topic"]["name"] == "orrery-70-quasar-disc"
+
+
+PLANNED = CHOICES + '\n[planned]\nshape = "none"\n'
+
+
+def test_a_plan_without_an_account_is_made_with_what_needs_no_other_provider(plant: Callable[..., StackInfo]) -> None:
+    planned = settings.for_plans(plant("71_planned", CODE, PLANNED))
+    assert planned.settings["shape"] == "none" and planned.settings["beats"] == 3
+
+
+def test_what_is_chosen_is_planned_all_the_same(plant: Callable[..., StackInfo]) -> None:
+    info = settings.choose(plant("71_planned", CODE, PLANNED), ["shape=disc"])
+    assert settings.for_plans(info).settings["shape"] == "disc"
+
+
+def test_a_stack_without_such_a_choice_is_planned_as_it_is(info: StackInfo) -> None:
+    assert settings.for_plans(info) is info
+
+
+def test_a_review_plans_both_sides_so(plant: Callable[..., StackInfo], tmp_path: Path) -> None:
+    info = plant("71_planned", CODE, PLANNED)
+    for number, (chosen, modules) in enumerate((({}, []), ({info.id: {"shape": "disc"}}, ["topic"]))):
+        out = tmp_path / str(number)
+        out.mkdir()
+        synthesise.main([str(out), *([f"--chosen={json.dumps(chosen)}"] if chosen else []), info.id])
+        made = json.loads((out / "71-planned.stack.json").read_text())
+        assert list(made["configuration"].get("module", {})) == modules
+
+
+def test_a_command_says_with_what_it_plans(
+    plant: Callable[..., StackInfo], terraform: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "STATE", tmp_path / "state")
+    info, noted = plant("71_planned", CODE, PLANNED), []
+    monkeypatch.setattr(Ui, "note", lambda self, text: noted.append(text))
+    with deploy.session(info, "offline", Ui()) as at:
+        assert at.stack.info.settings["shape"] == "none"
+    assert noted == ["as its stack.toml says for plans without an account: shape=none (another choice: --set)"]
+
+
+def test_only_the_services_that_the_settings_need_are_started(
+    plant: Callable[..., StackInfo], terraform: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a deployment remembers decides, so nothing else may be started before it is read."""
+    by = '\n[services_by.shape]\nring = ["postgres"]\ndisc = ["snowflake"]\n'
+    info, started = plant("72_served", CODE, CHOICES + by), []
+
+    class Cloud:
+        def up(self, names: list[str], on_progress: object = None) -> dict[str, Any]:
+            started.append(names)
+            return {"aws": SimpleNamespace(region_urls={})}
+
+        def aws_environment(self) -> dict[str, str]:
+            return {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+
+    monkeypatch.setattr(deploy, "cloud", Cloud)
+    monkeypatch.setattr(deploy, "STATE", tmp_path / "state")
+    for remembered, wanted in (("ring", "postgres"), ("disc", "snowflake"), ("none", "")):
+        started.clear()
+        terraform.does(state=state(shape=remembered) if remembered != "ring" else state())
+        with deploy.session(info, "local", Ui()):
+            pass
+        assert started == [["aws"], *([[wanted]] if wanted else [])]

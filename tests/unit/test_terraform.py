@@ -89,6 +89,14 @@ def test_a_call_that_a_module_gains_needs_another_init(work: Terraform, terrafor
     assert terraform.commands == ["init", "init"]
 
 
+def test_a_provider_that_can_not_be_had_is_named(work: Terraform, terraform: Any) -> None:
+    said = "╷\n│ Error: Failed to query available provider packages\n│ \n│ Could not retrieve the list of available\n"
+    said += "│ versions for provider\n│ snowflakedb/snowflake: could not connect to registry.terraform.io\n"
+    terraform.does(init={"code": 1, "stderr": said})
+    with pytest.raises(OrreryError, match="can't get the provider snowflakedb/snowflake here"):
+        work.init()
+
+
 def test_a_failed_init_is_tried_again_and_names_the_reason(work: Terraform, terraform: Any) -> None:
     terraform.does(init={"code": 1, "stderr": "╷\n│ Error: Failed to query available provider packages\n│ more\n"})
     for _ in range(2):

@@ -24,6 +24,33 @@ run "applies" {
   command = apply
 }
 
+run "has_no_way_out_unless_it_is_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_nat_gateway.way_out) + length(aws_internet_gateway.way_out) + length(aws_route.through_nat) == 0
+    error_message = "There is a way out that nobody asked for."
+  }
+}
+
+run "has_one_for_https_alone_when_it_is" {
+  command = plan
+
+  variables {
+    way_out = true
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.workloads_way_out[0].from_port == 443 && aws_vpc_security_group_egress_rule.workloads_way_out[0].to_port == 443
+    error_message = "More than HTTPS leads out."
+  }
+
+  assert {
+    condition     = !contains(values(local.subnets), aws_subnet.way_out[0].cidr_block)
+    error_message = "The way out lies in a private subnet's range."
+  }
+}
+
 run "refuses_a_single_zone" {
   command         = plan
   expect_failures = [var.availability_zones]

@@ -47,7 +47,7 @@ def test_the_task_may_do_what_it_needs_and_no_more(made: dict[str, Any]) -> None
         "kms:Decrypt",
         "kms:GenerateDataKey",
     }
-    assert all(each.endswith("/quarantine/*") for each in grants["write_quarantine"]["resources"])
+    assert all(each.endswith("/quarantine/*") for each in grants["write_outcomes"]["resources"])
     assert all(each.endswith("/incoming/*") for each in grants["read_landing"]["resources"])
 
 

@@ -105,3 +105,12 @@ resource "aws_msk_cluster" "fail_without_a_key" {
     }
   }
 }
+
+resource "aws_redshiftserverless_namespace" "pass" {
+  namespace_name = "orrery-sample-pass"
+  kms_key_id     = aws_kms_key.key.arn
+}
+
+resource "aws_redshiftserverless_namespace" "fail_no_key" {
+  namespace_name = "orrery-sample-no-key"
+}

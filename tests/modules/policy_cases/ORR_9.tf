@@ -239,3 +239,15 @@ resource "aws_msk_cluster" "pass_kafka_with_a_reason" {
     encryption_at_rest_kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   }
 }
+
+resource "aws_redshiftserverless_workgroup" "fail" {
+  namespace_name      = "orrery-sample-warehouse"
+  workgroup_name      = "orrery-sample-warehouse"
+  publicly_accessible = true
+}
+
+resource "aws_redshiftserverless_workgroup" "pass" {
+  namespace_name      = "orrery-sample-warehouse"
+  workgroup_name      = "orrery-sample-warehouse-2"
+  publicly_accessible = false
+}

@@ -22,7 +22,3 @@
 {% macro days_between(first, last) %}{{ return(adapter.dispatch('days_between')(first, last)) }}{% endmacro %}
 {% macro default__days_between(first, last) %}datediff('day', {{ first }}, {{ last }}){% endmacro %}
 {% macro bigquery__days_between(first, last) %}date_diff({{ last }}, {{ first }}, day){% endmacro %}
-
-{% macro day_before(moment) %}{{ return(adapter.dispatch('day_before')(moment)) }}{% endmacro %}
-{% macro default__day_before(moment) %}{{ moment }} - interval '1 day'{% endmacro %}
-{% macro bigquery__day_before(moment) %}timestamp_sub({{ moment }}, interval 1 day){% endmacro %}

@@ -23,6 +23,11 @@
   ({{ cleaned(column) }} is not null and {{ value }} is null)
 {%- endmacro %}
 
+{# All that a record says, as one text: two records with the same one say the same. #}
+{% macro facts(columns) -%}
+  concat({% for column in columns %}coalesce(trim({{ column }}), ''){{ ", '|', " if not loop.last }}{% endfor %})
+{%- endmacro %}
+
 {# The contracts' form of a number: what floating-point arithmetic may differ in is rounded away. A value that is taken
    over keeps all digits of its source: with fewer, ties like 0.0825021250 are rounded up here and down there. #}
 {% macro rounded(expression, digits=6) -%}

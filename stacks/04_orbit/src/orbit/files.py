@@ -1,20 +1,32 @@
-"""The two files as they arrive, checked, and in the form of the raw tables: texts, and where they came from."""
+"""A file as it arrives, recognised, checked, and in the form of the raw tables: texts, and where they came from.
+
+Three forms are known: the CSV of JPL's small-body database, the JSON of its query API (``fields`` and ``data``), and
+the JSON of NeoWs (``near_earth_objects``). Columns are told by their names, in any order.
+"""
 
 from __future__ import annotations
 
 import csv
-import hashlib
+import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.errors import FileRejected
+from jobs.source import Content
 from orbit.generate import COLUMNS
 
 BODIES = tuple(name.lower() for name in COLUMNS)
+REQUIRED = (
+    *("spkid", "full_name", "name", "pha", "H", "diameter", "albedo", "orbit_id", "e", "a", "q", "i", "moid", "class"),
+    *("first_obs", "last_obs", "n_obs_used", "condition_code"),
+)
+"""What the models read. The other columns of JPL's are kept where a file has them."""
 APPROACHES = (
     "neo_reference_id",
     "name",
@@ -28,14 +40,15 @@ ORIGIN = ("_file", "_line", "_loaded_at")
 TABLES = {"small_bodies": BODIES, "approaches": APPROACHES}
 """The raw tables with their columns, all of them texts; `ORIGIN` follows in each."""
 
-
-class Refused(Exception):
-    """A file that is not what it should be: nothing of it is loaded."""
+JSON_BYTES = 512 << 20
+"""Most bytes of a JSON file: unlike a CSV it is held in memory."""
+LINE_CHARACTERS = 1 << 20
+"""Most characters of a line, far beyond any record."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file of the raw form, ready for a bulk load."""
+    """A file in the form of a raw table, ready for a bulk load."""
 
     table: str
     name: str
@@ -43,89 +56,182 @@ class Delivery:
     path: Path
     rows: int
 
-
-def bodies(source: Path, folder: Path) -> Delivery:
-    """Check the CSV of a small-body query and write it as a delivery.
-
-    Raises
-    ------
-    Refused
-        Another header (each column that is missing or new is named), another encoding, a line that is cut.
-    """
-
-    def rows() -> Iterator[list[str]]:
-        with open(source, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            _check_header(source, next(reader, []))
-            for record in reader:
-                if len(record) != len(COLUMNS):
-                    line, want = reader.line_num, len(COLUMNS)
-                    raise Refused(f"{source.name}, line {line}: {len(record)} fields instead of {want}: is it cut?")
-                yield record
-
-    return _write("small_bodies", source, folder, rows())
+    @property
+    def digest(self) -> str:
+        """The first digits of the content's hash: the same content is the same delivery, whatever its name."""
+        return self.name.partition("-")[0]
 
 
-def approaches(source: Path, folder: Path) -> Delivery:
-    """Flatten a feed of NeoWs: one row for each approach of each body.
+def unpack(source: str, content: Content, folder: Path) -> Path:
+    """Write a file's bytes into a folder, out of gzip where it is packed.
 
     Raises
     ------
-    Refused
-        Not JSON, or not of NeoWs' shape.
+    FileRejected
+        A gzip that is cut or broken, or that unfolds beyond the limits.
     """
-
-    def rows() -> Iterator[list[str]]:
-        feed = json.loads(source.read_text(encoding="utf-8"))
-        for day in feed["near_earth_objects"].values():
-            for body in day:
-                for each in body["close_approach_data"]:
-                    yield [
-                        str(body["neo_reference_id"]),
-                        body["name"],
-                        each["close_approach_date"],
-                        str(each["epoch_date_close_approach"]),
-                        each["relative_velocity"]["kilometers_per_second"],
-                        each["miss_distance"]["astronomical"],
-                        each["orbiting_body"],
-                    ]
-
-    return _write("approaches", source, folder, rows())
+    path = folder / f"{tidy(source)}.unpacked"
+    with open(path, "wb") as file:
+        file.writelines(content)
+    return path
 
 
-def _check_header(source: Path, header: list[str]) -> None:
-    if header == list(COLUMNS):
-        return
-    missing = [name for name in COLUMNS if name not in header]
-    new = [name for name in header if name not in COLUMNS]
-    if len(header) == 1:
-        what = f"its header is one column: {header[0][:60]!r}; another delimiter?"
-    elif missing or new:
-        what = f"its columns changed: missing {', '.join(missing) or 'none'}; new {', '.join(new) or 'none'}"
-    else:
-        what = "its columns are in another order, or repeated"
-    raise Refused(f"{source.name}: {what}")
+def prepare(source: str, path: Path, content_hash: str, folder: Path) -> Delivery:
+    """Recognise an unpacked file, check it, and write it as a delivery: the whole file, or nothing.
 
+    Parameters
+    ----------
+    source : str
+        The file's name as it was delivered.
+    path : Path
+        Its bytes.
+    content_hash : str
+        Of the bytes as delivered.
+    folder : Path
+        Where the delivery goes.
 
-def _write(table: str, source: Path, folder: Path, rows: Iterable[list[str]]) -> Delivery:
-    name = f"{_digest(source)}-{re.sub('[^A-Za-z0-9._-]', '_', source.name)}"
-    path, loaded_at = folder / f"{name}.{table}.csv", datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    count = 0
+    Raises
+    ------
+    FileRejected
+        Another kind of file, other columns (each that is missing or new is named), another encoding, a line that is
+        cut, no records.
+    """
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    if not start:
+        raise FileRejected("empty_file", "it has no bytes: deliver it again")
+    table, rows = "small_bodies", _csv(path)
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        table, rows = _json(path)
+    name = f"{content_hash[:12]}-{tidy(source)}"
+    target = folder / f"{name}.{table}.csv"
     try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer: Any = csv.writer(file, lineterminator="\n")
-            writer.writerow([*TABLES[table], *ORIGIN])
-            for count, record in enumerate(rows, 1):
-                writer.writerow([*record, name, count, loaded_at])
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
-        raise Refused(f"{source.name}: {error}") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{source.name} is not a feed of NeoWs: {type(error).__name__} {error}") from error
+        count = _write(table, name, target, rows)
+    except UnicodeDecodeError as error:
+        raise FileRejected(
+            "bad_encoding", f"byte {error.object[error.start]:#04x} is not UTF-8: {error.reason}"
+        ) from error
+    except csv.Error as error:
+        raise FileRejected("bad_csv", f"{error}: is it cut, or quoted otherwise?") from error
     if not count:
-        raise Refused(f"{source.name} has no rows")
-    return Delivery(table, name, path, count)
+        raise FileRejected("no_records", "it has a header and no records")
+    return Delivery(table, name, target, count)
 
 
-def _digest(source: Path) -> str:
-    with open(source, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def tidy(source: str) -> str:
+    """Return a file's name without its folder and without what would need quotes in SQL or in a path."""
+    return re.sub("[^A-Za-z0-9._-]", "_", source.rpartition("/")[2])[-120:]
+
+
+# ----------------------------------------------------------------------------------------------------- bodies
+
+
+def _csv(path: Path) -> Iterator[Sequence[str]]:
+    """Yield the records of a CSV in the order of `BODIES`."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(_lines(file), strict=True)
+        header = next(reader, [])
+        order = _order(header)
+        for record in reader:
+            if len(record) != len(header):
+                line, want = reader.line_num, len(header)
+                raise FileRejected(
+                    "column_count", f"line {line} has {len(record)} fields instead of {want}: is it cut?"
+                )
+            yield [record[place] if place is not None else "" for place in order]
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[str]:
+    """Yield lines, none longer than memory should hold, and none with what no warehouse takes."""
+    number = 0
+    while line := file.readline(LINE_CHARACTERS):
+        number += 1
+        if len(line) == LINE_CHARACTERS:
+            raise FileRejected("line_too_long", f"line {number} has more than {LINE_CHARACTERS:,} characters")
+        if "\0" in line:
+            raise FileRejected("nul_byte", f"line {number} has a NUL byte: is it UTF-16, or broken?")
+        yield line
+
+
+def _order(header: Sequence[str]) -> list[int | None]:
+    """Return where each column of `BODIES` stands in a header, None for one that it may lack."""
+    named = [name.strip().replace(".", "_") for name in header]  # the API writes tp.cal where the CSV has tp_cal
+    missing = [name for name in REQUIRED if name not in named]
+    new = [name for name in named if name not in COLUMNS]
+    twice = [name for name, count in Counter(named).items() if count > 1]
+    if len(header) == 1 and missing and header[0] not in COLUMNS:
+        raise FileRejected("wrong_delimiter", f"its header is one column, {header[0][:60]!r}: commas are expected")
+    if missing or new:
+        what = f"its columns changed: missing {', '.join(missing) or 'none'}; new {', '.join(new) or 'none'}"
+        raise FileRejected("unknown_columns", what)
+    if twice:
+        raise FileRejected("repeated_column", f"it has a column twice: {', '.join(twice)}")
+    return [named.index(name) if name in named else None for name in COLUMNS]
+
+
+# ------------------------------------------------------------------------------------------------------- JSON
+
+
+def _json(path: Path) -> tuple[str, Iterator[Sequence[str]]]:
+    """Return the table that a JSON file belongs to, and its records."""
+    if path.stat().st_size > JSON_BYTES:
+        raise FileRejected("too_large", f"more than {JSON_BYTES >> 20} MB of JSON: deliver it in parts, or as CSV")
+    try:
+        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise FileRejected("bad_encoding", f"it is not UTF-8: {error.reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise FileRejected("bad_json", f"{error}: is it cut?") from error
+    if isinstance(document, dict) and "near_earth_objects" in document:
+        return "approaches", _whole(_approaches(document["near_earth_objects"]))
+    if isinstance(document, dict) and {"fields", "data"} <= document.keys():
+        return "small_bodies", _whole(_query(document["fields"], document["data"]))
+    raise FileRejected(
+        "unknown_json", "it is neither NeoWs' near_earth_objects nor a small-body query's fields and data"
+    )
+
+
+def _whole(rows: Iterator[Sequence[str]]) -> Iterator[Sequence[str]]:
+    try:
+        yield from rows
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise FileRejected("unknown_json", f"it has another shape: {type(error).__name__} {error}") from error
+
+
+def _query(fields: Sequence[str], data: Sequence[Sequence[Any]]) -> Iterator[Sequence[str]]:
+    order = _order(fields)
+    for number, record in enumerate(data, 1):
+        if len(record) != len(fields):
+            raise FileRejected("column_count", f"record {number} has {len(record)} values instead of {len(fields)}")
+        yield [_text(record[place]) if place is not None else "" for place in order]
+
+
+def _approaches(found: Any) -> Iterator[Sequence[str]]:
+    """Flatten a feed (a list for each day) or a page of all bodies (one list): a row for each approach of each body."""
+    for bodies in found.values() if isinstance(found, dict) else [found]:
+        for body in bodies:
+            for each in body["close_approach_data"]:
+                yield [
+                    _text(body["neo_reference_id"]),
+                    _text(body["name"]),
+                    _text(each["close_approach_date"]),
+                    _text(each["epoch_date_close_approach"]),
+                    _text(each["relative_velocity"]["kilometers_per_second"]),
+                    _text(each["miss_distance"]["astronomical"]),
+                    _text(each["orbiting_body"]),
+                ]
+
+
+def _text(value: Any) -> str:
+    """Return a value of JSON as the raw tables hold it: null is empty, a number as it is written."""
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _write(table: str, name: str, path: Path, rows: Iterable[Sequence[str]]) -> int:
+    loaded_at, count = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), 0
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer: Any = csv.writer(file, lineterminator="\n")
+        writer.writerow([*TABLES[table], *ORIGIN])
+        for count, record in enumerate(rows, 1):
+            writer.writerow([*record, name, count, loaded_at])
+    return count

@@ -3,17 +3,18 @@
 
 with usable as (
     select
-        concat(spkid, '-', cast(approach_epoch_ms as {{ text_type() }})) as approach_id,
-        spkid,
-        approach_date,
-        approach_epoch_ms,
-        velocity_km_s,
-        miss_distance_au,
-        loaded_at,
-        file_name,
-        line_number
+        *,
+        row_number() over (
+            partition by approach_id, facts order by loaded_at, file_name, line_number
+        ) as repetition
     from {{ ref('stg_approaches') }}
     where reject_reason is null
+    {% if is_incremental() %}
+        and approach_id in (
+            select approach_id from {{ ref('stg_approaches') }}
+            where file_name not in (select file from {{ source('orbit_raw', 'balances') }})
+        )
+    {% endif %}
 ),
 
 ranked as (
@@ -23,14 +24,18 @@ ranked as (
             partition by approach_id order by loaded_at desc, file_name desc, line_number desc
         ) as place
     from usable
-    {% if is_incremental() %}
-    where approach_id in (
-        select approach_id from usable
-        where loaded_at >= (select {{ day_before('max(loaded_at)') }} from {{ this }})
-    )
-    {% endif %}
+    where repetition = 1
 )
 
-select approach_id, spkid, approach_date, approach_epoch_ms, velocity_km_s, miss_distance_au, loaded_at
+select
+    approach_id,
+    spkid,
+    approach_date,
+    approach_epoch_ms,
+    velocity_km_s,
+    miss_distance_au,
+    file_name,
+    line_number,
+    loaded_at
 from ranked
 where place = 1

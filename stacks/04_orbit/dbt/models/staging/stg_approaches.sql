@@ -7,6 +7,8 @@ with typed as (
         {{ to_number('velocity_km_s') }} as velocity_km_s,
         {{ to_number('miss_distance_au') }} as miss_distance_au,
         {{ cleaned('orbiting_body') }} as orbiting_body,
+        {{ facts(['neo_reference_id', 'close_approach_date', 'epoch_date_close_approach', 'velocity_km_s',
+            'miss_distance_au', 'orbiting_body']) }} as facts,
         _file as file_name,
         {{ to_integer('_line') }} as line_number,
         {{ attempt('_loaded_at', 'timestamp') }} as loaded_at
@@ -15,6 +17,7 @@ with typed as (
 
 select
     *,
+    concat(spkid, '-', cast(approach_epoch_ms as {{ text_type() }})) as approach_id,
     case
         when spkid is null then 'no_spkid'
         when approach_date is null or approach_epoch_ms is null then 'bad_date'

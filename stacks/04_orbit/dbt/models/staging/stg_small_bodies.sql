@@ -24,6 +24,8 @@ with typed as (
         albedo as raw_albedo,
         first_obs as raw_first_obs,
         last_obs as raw_last_obs,
+        {{ facts(['spkid', 'full_name', 'name', 'class', 'orbit_id', 'pha', 'h', 'diameter', 'albedo', 'e', 'a', 'q', 'i',
+            'moid', 'first_obs', 'last_obs', 'n_obs_used', 'condition_code']) }} as facts,
         _file as file_name,
         {{ to_integer('_line') }} as line_number,
         {{ attempt('_loaded_at', 'timestamp') }} as loaded_at
