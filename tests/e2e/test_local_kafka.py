@@ -207,12 +207,26 @@ while time.monotonic() < end:
     by.poll(0.002)
 assert by.flush(20) == 0
 say([number, acknowledged])
+send("killed", "last")
+"""
+CONSUME_UNTIL_THE_LAST = """
+one, found = consumer("through"), []
+one.subscribe(["killed"])
+end = time.monotonic() + 60
+while "last" not in found[-1:] and time.monotonic() < end:
+    message = one.poll(0.2)
+    if message is not None and message.error() is None:
+        found.append(message.value().decode())
+one.commit(asynchronous=False)
+one.close()
+say(found[:-1])
 """
 
 
 def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged_and_doubles_nothing(kafka: Cloud) -> None:
-    """The producer goes on through it: what it sends again is there once."""
+    """Producer and consumer go on through it: what is sent again is there once."""
     run(kafka, "make('killed'); say(0)")
+    reading = start(kafka, CONSUME_UNTIL_THE_LAST)
     process = start(kafka, PRODUCE_UNTIL_THE_END)
     assert process.stdout
     assert process.stdout.readline() == '"ready"\n'
@@ -221,10 +235,13 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged_and_doubles_no
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     sent, acknowledged = json.loads(out)
-    found = [value for *_, value in run(kafka, "say(read('killed'))")]
+    found = [value for *_, value in run(kafka, "say(read('killed'))")][:-1]
     assert len(found) == len(set(found)), "nothing is there twice"
     assert set(acknowledged) == set(found) and len(found) == sent > 1000
     assert found == sorted(found, key=int), "and all is in order"
+    out, err = reading.communicate(timeout=90)
+    assert reading.returncode == 0, err
+    assert json.loads(out) == found, "who reads meanwhile gets the same, once"
 
 
 def test_an_open_transaction_outlives_a_kill_and_is_committed_after_it(kafka: Cloud) -> None:

@@ -241,8 +241,13 @@ def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -
                 await done if done is not None else None
         with pytest.raises(Refused):
             groups.check_commit("g", -1, "")
+        share = [{"member": second["member"], "assignment": b"all"}]
+        await group.sync({**second, "assignments": share})
+        restarted = Groups(tmp_path).get("g")
+        restarted.heartbeat(second)
+        assert restarted.members[second["member"]].assignment == b"all"
         group.leave(second["member"])
-        assert group.state == "Empty"
+        assert group.state == "Empty" and not Groups(tmp_path).get("g").members
         watching.cancel()
 
     asyncio.run(play())

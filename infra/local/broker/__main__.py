@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from infra.local.service import HOST
 
 async def main(folder: Path, port: int) -> None:
     """Serve until the process is told to stop."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each segment is an open file
     broker = Broker(folder, HOST, port)
     serving = asyncio.ensure_future(broker.serve())
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -1,14 +1,16 @@
 """Consumer groups: who reads which partition, and how far each group has come.
 
-Offsets are lines of a journal, written before they are acknowledged. Members live in memory only: after a restart
-they are told that they are unknown, and join again.
+Offsets, and who has which partitions, are lines of journals, written before they are acknowledged: members go on after
+a restart as if there had been none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,7 +25,7 @@ REBALANCING, MEMBER_ID_NEEDED, NOT_EMPTY, NOT_FOUND = 27, 79, 68, 69
 FIRST_DELAY_S = 0.3
 """How long the first member of a group waits for others, in seconds."""
 LEAST_SESSION_MS, MOST_SESSION_MS = 1_000, 1_800_000
-LINES_KEPT = 100_000
+LINES_KEPT = 10_000
 
 Key = tuple[str, str, int]
 
@@ -53,8 +55,18 @@ class Journal:
         self._file.truncate(len(whole))
 
     def add(self, entry: Any) -> None:
-        """Append an entry."""
-        self._file.write(json.dumps(entry).encode() + b"\n")
+        """Append an entry.
+
+        Raises
+        ------
+        OSError
+            The disk is full; the file is as it was.
+        """
+        line = json.dumps(entry).encode() + b"\n"
+        size = os.fstat(self._file.fileno()).st_size
+        if self._file.write(line) != len(line):
+            self._file.truncate(size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.lines += 1
 
     def replace(self, entries: Iterable[Any]) -> None:
@@ -126,8 +138,8 @@ class Member:
 class Group:
     """One group. Its states are Kafka's: Empty, PreparingRebalance, CompletingRebalance, Stable."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, keep: Callable[[Group], None]) -> None:
+        self.name, self._keep = name, keep
         self.state = "Empty"
         self.kind = self.protocol = self.leader = ""
         self.generation = 0
@@ -135,6 +147,33 @@ class Group:
         self.promised: dict[str, float] = {}  # ids handed out to members that are to join with them
         self._deadline = 0.0
         self._earliest = 0.0
+
+    def entry(self) -> list[Any]:
+        """Return what the journal keeps: the members as they are once all have their partitions."""
+        members = [
+            [
+                each.id,
+                each.client,
+                each.host,
+                each.session_s,
+                each.rebalance_s,
+                each.instance,
+                {name: data.hex() for name, data in each.protocols.items()},
+                each.assignment.hex(),
+            ]
+            for each in self.members.values()
+        ]
+        return [self.name, self.generation, self.kind, self.protocol, self.leader, members]
+
+    def restore(self, entry: list[Any]) -> None:
+        """Take the members back that a journal kept; those that are gone meanwhile are silent, and let go."""
+        _, self.generation, self.kind, self.protocol, self.leader, members = entry
+        self.state, self.members = ("Stable" if members else "Empty"), {}
+        for id, client, host, session_s, rebalance_s, instance, protocols, assignment in members:
+            known = {name: bytes.fromhex(data) for name, data in protocols.items()}
+            member = Member(id, client, host, session_s, rebalance_s, known, instance)
+            member.assignment = bytes.fromhex(assignment)
+            self.members[id] = member
 
     async def join(self, request: dict[str, Any], version: int, client: str, host: str) -> dict[str, Any]:
         """Take a member in, and answer when the group is complete."""
@@ -244,6 +283,7 @@ class Group:
     def _changed(self) -> None:
         if not self.members:
             self.state, self.generation, self.leader = "Empty", self.generation + 1, ""
+            self._keep(self)
         else:
             self._prepare()
             self.tick()
@@ -294,6 +334,8 @@ class Group:
         self.state = "Stable"
         for each in self.members.values():
             each.assignment, each.seen = shares.get(each.id, b""), time.monotonic()
+        self._keep(self)
+        for each in self.members.values():
             if each.syncing and not each.syncing.done():
                 each.syncing.set_result(each.assignment)
             each.syncing = None
@@ -305,12 +347,21 @@ class Groups:
     def __init__(self, folder: Path) -> None:
         self.offsets = Offsets(folder / "offsets.jsonl")
         self.all: dict[str, Group] = {}
+        self._journal = Journal(folder / "members.jsonl")
+        for entry in self._journal.old:
+            self.get(entry[0]).restore(entry)
+        self._journal.old = []
+
+    def _keep(self, group: Group) -> None:
+        self._journal.add(group.entry())
+        if self._journal.lines > LINES_KEPT and self._journal.lines > 2 * len(self.all):
+            self._journal.replace([each.entry() for each in self.all.values() if each.state == "Stable"])
 
     def get(self, name: str) -> Group:
         """Return a group, made when it is new."""
         if not name:
             raise Refused(GROUP_ID_MISSING)
-        return self.all.setdefault(name, Group(name))
+        return self.all.setdefault(name, Group(name, self._keep))
 
     def names(self) -> list[str]:
         """Return the groups that have members or offsets."""

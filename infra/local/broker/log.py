@@ -9,6 +9,7 @@ are read from the batches' headers.
 from __future__ import annotations
 
 import bisect
+import errno
 import json
 import os
 import re
@@ -305,7 +306,7 @@ class Partition:
         written = os.pwrite(segment.file, placed, segment.size)
         if written != len(placed):
             os.ftruncate(segment.file, segment.size)
-            raise OSError(28, "the disk is full", str(segment.path))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(segment.path))
         self._note(segment, header(placed), placed)
 
     def _note(self, segment: Segment, batch: Batch, data: bytes) -> None:
