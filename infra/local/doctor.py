@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import OrreryError
 from infra.local.kafka import VARIABLE
-from infra.local.service import Check, is_free
+from infra.local.service import Check, ServiceStatus, is_free
 
 if TYPE_CHECKING:
     from infra.local.cloud import Cloud
@@ -130,9 +130,13 @@ def ports(cloud: Cloud) -> list[Check]:
     """Check the ports that were asked for; another one is taken for a usual port that is not free."""
     from infra.local.cloud import explicit_port, port_variable
 
-    running, found = {one.name for one in cloud.status() if one.pid}, []
+    now: list[ServiceStatus] = cloud.status()
+    running, found = {one.name for one in now if one.pid}, []
+    reachable = {one.name for one in now if one.state == "running"}
     for one in cloud.services.values():
-        if cloud.elsewhere(one.name):
+        if there := cloud.elsewhere(one.name):
+            if one.name in reachable:  # `services` reports one that is not
+                found.append(Check(one.name, True, f"{there.url} answers ({VARIABLE})"))
             continue
         name, usual = f"port of {one.name}", one.preferred_ports["main"]
         try:
