@@ -192,7 +192,8 @@ def run(info: StackInfo, target_name: str, ui: Ui, data: Path | None) -> None:
     OrreryError
         It isn't deployed, or there is no such file.
     """
-    if data is not None and not data.is_file():
+    takes_folders = data is not None and data.is_dir() and stacks.load_class(info).takes_folders
+    if data is not None and not data.is_file() and not takes_folders:
         raise OrreryError(f"there is no file {data}", next_step="name a file: make run STACK=… DATA=path/to/file.csv")
     with session(info, target_name, ui) as at, _stack_code(info):
         at.stack.run(at.live(), data)

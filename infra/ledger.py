@@ -34,6 +34,7 @@ FORMAT = 1
 LEFT_OUT = "test_left_out.py::test_a_cloud_only_module_is_left_out_of_a_stack"
 
 _RESOURCE = re.compile(r'^resource "(?P<type>\w+)" "\w+" \{(?:\}|\n(?P<body>.*?)^\})', re.MULTILINE | re.DOTALL)
+_CALLED = re.compile(r'^  source += "(\.\./\S+/standin)"$', re.MULTILINE)
 _GIVEN = re.compile(r"^  count += var\.(\w+)(?: == null \? 0 : 1| \? 1 : 0)$|^  for_each += var\.(\w+)$", re.MULTILINE)
 _NOT_GIVEN = re.compile(r"^  count += var\.(\w+) == null \? 1 : 0$", re.MULTILINE)
 
@@ -108,7 +109,7 @@ def executed() -> frozenset[str]:
 
 @cache
 def resources(module: str, folder: str = "") -> tuple[Resource, ...]:
-    """Return the resource blocks of a module, those of the modules within it included.
+    """Return the resource blocks of a module, those of the modules within it and of a stand-in that it calls included.
 
     Parameters
     ----------
@@ -118,11 +119,14 @@ def resources(module: str, folder: str = "") -> tuple[Resource, ...]:
         ``standin`` for the blocks of its stand-in.
     """
     root = MODULES / module / folder
-    found = []
+    found: list[Resource] = []
     for file in sorted(root.rglob("*.tf")):
         if {"examples", "tests", "standin"} & set(file.relative_to(root).parts[:-1]):
             continue
-        for block in _RESOURCE.finditer(file.read_text()):
+        text = file.read_text()
+        for called in _CALLED.findall(text):
+            found += resources(str((file.parent / called).resolve().relative_to(MODULES)))
+        for block in _RESOURCE.finditer(text):
             given, absent = _GIVEN.search(block["body"] or ""), _NOT_GIVEN.search(block["body"] or "")
             found.append(Resource(block["type"], (given[1] or given[2]) if given else "", absent[1] if absent else ""))
     return tuple(found)

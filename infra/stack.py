@@ -128,6 +128,8 @@ class Stack:
 
     regions: ClassVar[tuple[str, ...]] = ("us-east-1",)
     """The regions that the stack uses; the first is the home region, where everything goes by default."""
+    takes_folders: ClassVar[bool] = False
+    """Whether `run` takes a folder of files as well as a file."""
 
     def __init__(self, info: StackInfo, target: Target, folder: Path, *, packages: bool = True) -> None:
         self.info, self.target = info, target
@@ -296,7 +298,7 @@ class Stack:
         live : Live
             The deployed stack.
         data : Path or None
-            The user's own file; None means the stack's generated data.
+            The user's own file, or folder where the stack takes one; None means the stack's generated data.
         """
         raise OrreryError(f"{self.info.id} has nothing to run", next_step="see its README for what to try")
 

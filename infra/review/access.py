@@ -31,6 +31,7 @@ SWITCHES: Mapping[str, Mapping[str, tuple[Any, str]]] = {
     "aws_db_instance": {"publicly_accessible": (True, "a database with a public address")},
     "aws_lambda_function_url": {"authorization_type": ("NONE", "a function that anybody may call")},
     "aws_rds_cluster_instance": {"publicly_accessible": (True, "a database with a public address")},
+    "aws_redshiftserverless_workgroup": {"publicly_accessible": (True, "a warehouse with a public address")},
     "aws_s3_bucket_public_access_block": {
         name: (False, f"a bucket without {name.replace('_', ' ')}")
         for name in ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")

@@ -149,17 +149,11 @@ class Comet(Stack):
         """Compare what the user made in the warehouse with what the facts say."""
         from comet.exercises import EXERCISES
 
-        from infra.live import Check
+        from infra.exercises import checked
 
         if exercise not in EXERCISES:
             yield from super().check(live, exercise)
-        for name, query, wrong in EXERCISES[exercise]:
-            try:
-                found = self._ask(live, query)
-            except Exception as error:  # a view that is missing or has other columns is what is to be told
-                yield Check(name, False, str(error).splitlines()[0])
-                return
-            yield Check(name, not found, wrong.format(*found[0]) if found else "")
+        yield from checked(EXERCISES[exercise], lambda query: self._ask(live, query))
 
     def dashboard(self, live: Live) -> Dashboard:
         """Show who found which planets, when and how, from the star schema."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import catalog, modules, stack, targets
 from infra.local import Cloud
@@ -25,6 +26,12 @@ def test_postgresql_keeps_rows_in_a_database_of_the_stacks_own(local_cloud: Clou
             assert connection.execute("SELECT mission FROM launches").fetchall() == [("Sputnik",)]
     finally:
         local_cloud.drop_database(name.replace("-", "_"))
+
+
+def test_the_emulator_has_no_redshift_serverless(aws: LocalAws, name: str) -> None:
+    with pytest.raises(ClientError) as refused:  # not implemented, says the answer
+        aws.client("redshift-serverless").create_namespace(namespaceName=name, dbName="retail")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 @pytest.mark.parametrize("module", [each for each in modules.names() if modules.load(each).local == "cloud-only"])

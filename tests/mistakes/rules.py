@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tests.mistakes.planting import Rule, replace, without, without_resource
 
 DOCUMENT = 'data "aws_iam_policy_document"'
-KEY_ARGUMENTS = r"(?:kms_key_id|kms_master_key_id|kms_key_arn|replica_kms_key_id|performance_insights_kms_key_id)"
+KEY_ARGUMENTS = r"(?:admin_password_secret_kms_key_id|kms_key_id|kms_master_key_id|kms_key_arn|replica_kms_key_id|performance_insights_kms_key_id)"
 
 _MODULES = (
     # -- open to the world
@@ -50,6 +50,7 @@ _MODULES = (
     Rule("encryption-removed", without_resource("aws_s3_bucket_server_side_encryption_configuration")),
     Rule("storage-not-encrypted", replace(r"(storage_encrypted +=) true", r"\1 false")),
     Rule("plain-connections", replace(r'(name  = "rds.force_ssl"\n +value =) "1"', r'\1 "0"')),
+    Rule("plain-queries", replace(r'(require_ssl +=) "true"', r'\1 "false"')),
     Rule("key-not-rotated", replace(r"(enable_key_rotation +=) true", r"\1 false")),
     Rule("tls-not-demanded", without('statement {\n    sid       = "DenyWithoutTls"', within=DOCUMENT)),
     # -- what undoes a mistake
@@ -104,12 +105,20 @@ _MODULES = (
         ),
     ),
     Rule(
+        "admin-password-in-code",
+        replace(
+            r"manage_admin_password +=.*$\n.*admin_password_secret_kms_key_id.*$",
+            'admin_user_password = "correct-horse-9"',
+        ),
+    ),
+    Rule(
         "secret-in-state",
         replace(r"^  secret_string_wo +=.*$\n  secret_string_wo_version.*$", '  secret_string = "correct-horse-9"'),
     ),
     # -- other clouds
     Rule("google-bucket-opened", replace(r'"enforced"', '"inherited"')),
     Rule("azure-network-opened", replace(r'(default_action +=) "Deny"', r'\1 "Allow"')),
+    Rule("limit-stops-nothing", replace(r"(breach_action +=) .*$", r'\1 "log"')),
     Rule("credits-not-limited", replace(r"^ +resource_monitor +=.*\n", "")),
 )
 

@@ -56,6 +56,7 @@ OPEN: dict[str, Callable[[Resource], bool]] = {
     "aws_mwaa_environment": _is("webserver_access_mode", "PUBLIC_ONLY"),
     "aws_rds_cluster_instance": _is("publicly_accessible", True),
     "aws_redshift_cluster": _is("publicly_accessible", True),
+    "aws_redshiftserverless_workgroup": _is("publicly_accessible", True),
     "aws_s3_bucket_acl": _is("acl", "public-read", "public-read-write", "authenticated-read"),
     "aws_s3_bucket_public_access_block": lambda r: not all(value(r, each) is True for each in PUBLIC_ACCESS),
     "aws_security_group": lambda r: any(map(_from_everywhere, blocks(r, "ingress"))),

@@ -87,3 +87,12 @@ resource "aws_sns_topic" "fail_key_of_aws" {
   name              = "orrery-sample-topic"
   kms_master_key_id = "alias/aws/sns"
 }
+
+resource "aws_redshiftserverless_namespace" "pass" {
+  namespace_name = "orrery-sample-pass"
+  kms_key_id     = aws_kms_key.key.arn
+}
+
+resource "aws_redshiftserverless_namespace" "fail_no_key" {
+  namespace_name = "orrery-sample-no-key"
+}

@@ -50,3 +50,13 @@ resource "aws_mq_broker" "fail_within_a_block" {
     password = "hunter2hunter2"
   }
 }
+
+resource "aws_redshiftserverless_namespace" "fail" {
+  namespace_name      = "orrery-sample-fail"
+  admin_user_password = var.password
+}
+
+resource "aws_redshiftserverless_namespace" "pass_managed_by_the_service" {
+  namespace_name        = "orrery-sample-managed"
+  manage_admin_password = true
+}

@@ -118,3 +118,15 @@ resource "aws_db_instance" "fail" {
   manage_master_user_password = true
   publicly_accessible         = true
 }
+
+resource "aws_redshiftserverless_workgroup" "fail" {
+  namespace_name      = "orrery-sample-warehouse"
+  workgroup_name      = "orrery-sample-warehouse"
+  publicly_accessible = true
+}
+
+resource "aws_redshiftserverless_workgroup" "pass" {
+  namespace_name      = "orrery-sample-warehouse"
+  workgroup_name      = "orrery-sample-warehouse-2"
+  publicly_accessible = false
+}

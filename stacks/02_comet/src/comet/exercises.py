@@ -1,9 +1,8 @@
-"""How each exercise of the README is checked: queries of the warehouse that find nothing when it is solved.
-
-An entry is what is checked, the query, and what to say of the first row that it finds.
-"""
+"""How each exercise of the README is checked: queries of the warehouse that find nothing when it is solved."""
 
 from __future__ import annotations
+
+from infra.exercises import Question, same
 
 QUICK = """
 SELECT m.name AS method, f.name AS facility, count(DISTINCT d.planet_key) AS planets
@@ -24,28 +23,18 @@ JOIN star.dim_date y ON y.date_key = d.discovered_key GROUP BY 1, 2
 """
 
 
-def _same(right: str, columns: str, relation: str) -> str:
-    """Return a query for rows that only one of both sides has."""
-    mine = f"SELECT {columns} FROM {relation}"
-    facts = f"SELECT {columns} FROM ({right}) AS facts"
-    return (
-        f"(SELECT 'it lacks', lacks::text FROM ({facts} EXCEPT ALL {mine}) AS lacks)"
-        f" UNION ALL (SELECT 'it has', more::text FROM ({mine} EXCEPT ALL {facts}) AS more) LIMIT 1"
-    )
-
-
-EXERCISES: dict[int, list[tuple[str, str, str]]] = {
+EXERCISES: dict[int, list[Question]] = {
     1: [
         (
             "star.quick_planets counts what the facts say",
-            _same(QUICK, "method::text, facility::text, planets::bigint", "star.quick_planets"),
+            same(QUICK, "method::text, facility::text, planets::bigint", "star.quick_planets"),
             "{0} the row {1}",
         ),
     ],
     2: [
         (
             "star.discoveries_by_decade counts what the facts say",
-            _same(DECADES, "decade::integer, planets::bigint", "star.discoveries_by_decade"),
+            same(DECADES, "decade::integer, planets::bigint", "star.discoveries_by_decade"),
             "{0} the row {1}",
         ),
     ],
@@ -72,7 +61,7 @@ AND tstzrange(a.valid_from, a.valid_to) && tstzrange(b.valid_from, b.valid_to) L
     4: [
         (
             "star.agg_method_year counts what the facts say",
-            _same(BY_YEAR, "method::text, year::integer, planets::bigint", "star.agg_method_year"),
+            same(BY_YEAR, "method::text, year::integer, planets::bigint", "star.agg_method_year"),
             "{0} the row {1}",
         ),
         (
