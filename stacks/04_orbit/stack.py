@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.stack import Module, Stack
+from infra.batch import BatchStack, Ground
+from infra.stack import Module
 
 if TYPE_CHECKING:
     from infra.dashboard import Dashboard
     from infra.live import Check, Live
 
-LANDING, QUARANTINE, STORE = "incoming/", "quarantine/", "warehouse/"
-ZONES = ["us-east-1a", "us-east-1b"]
-ENDPOINTS = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+STORE = "warehouse/"
 LAYERS = {
     "raw": "Records as they arrived, as texts",
     "staging": "Records with types, and why some can't be used",
@@ -28,17 +26,14 @@ LAYERS = {
 DATABASE = "orbit"
 """The database of the local warehouses; those in the cloud have the stack's name."""
 SMOKE = "9999999"
-EXAMPLE_DIGEST = "sha256:" + "0123456789abcdef" * 4
 FAMILIES = """
 select family, orbit_class, bodies, hazardous, undecided, approaches, nearest_approach_au
 from orbit_marts.hazard_by_family order by bodies desc, orbit_class
 """
 
 
-class Orbit(Stack):
+class Orbit(BatchStack):
     """Landing bucket → raw tables of Snowflake, BigQuery or DuckDB → dbt: staging, core, marts."""
-
-    regions = ("us-east-1",)
 
     @property
     def warehouse(self) -> str:
@@ -55,56 +50,15 @@ class Orbit(Stack):
     def build(self) -> None:
         """Compose the stack, from the key to the schedule."""
         warehouse = self.warehouse
-        key = self.module(
-            "key",
-            "key",
-            account_id=self.target.account_id,
-            name=self.physical("data"),
-            description="Everything that 04_orbit keeps in AWS: files, secrets, logs.",
-            services=["cloudwatch", "logs", "sns"],
-            deletion_window_days=7 if self.target.disposable else 30,
+        # Snowflake and BigQuery are not in AWS' network.
+        ground = self.ground(
+            "Everything that 04_orbit keeps in AWS: files, secrets, logs.", way_out=warehouse != "duckdb"
         )
-        network = self.module(
-            "network",
-            "network",
-            name=self.physical("network"),
-            availability_zones=ZONES,
-            kms_key_arn=key.arn,
-            interface_endpoints=ENDPOINTS,  # S3 has a gateway: ECR keeps its layers there too
-            way_out=warehouse != "duckdb",  # the others are not in AWS' network
-        )
-        alerts = self.module(
-            "alerts",
-            "topic",
-            name=self.physical("alerts"),
-            kms_key_arn=key.arn,
-            allowed_publishers=[{"service": "cloudwatch", "source_arn": self._arn("cloudwatch", "alarm:*")}],
-        )
-        landing = self.module(
-            "landing",
-            "object_store",
-            name=self.physical("landing", globally=True),
-            account_id=self.target.account_id,
-            kms_key_arn=key.arn,
-            force_destroy=self.target.disposable,
-            lifecycle_rules={
-                "age-landing": {
-                    "prefix": LANDING,
-                    "transitions": [{"after_days": 90, "storage_class": "STANDARD_IA"}],
-                },
-                "expire-quarantine": {"prefix": QUARANTINE, "expire_after_days": 365},
-            },
-        )
-        missed = self.module("missed", "queue", name=self.physical("missed-runs"), kms_key_arn=key.arn)
-        entrance, secret = getattr(self, f"_{warehouse}")(key)
-        task = self._task(key, network, alerts, missed, entrance, secret)
-
-        self.output("landing_bucket", landing.name, f"Drop files below {LANDING} in this bucket.")
-        self.output("alerts", alerts.arn, "Where the alarms go: subscribe your address.")
+        entrance, secret = getattr(self, f"_{warehouse}")(ground.key)
+        self.announce(ground, self._task(ground, entrance, secret), "files")
         self.output("warehouse", warehouse, "Which warehouse it is.")
         self.output("database", entrance.get("ORBIT_DATABASE"), "Its database, or its project.")
         self.output("secret", secret.arn if secret else None, "The secret with what opens it.")
-        self.output("task", task.task_definition_arn, "What the schedule starts.")
 
     # -- the three warehouses ----------------------------------------------------------------------------------
 
@@ -180,55 +134,21 @@ class Orbit(Stack):
 
     # -- the task ----------------------------------------------------------------------------------------------
 
-    def _arn(self, service: str, rest: str) -> str:
-        return f"arn:aws:{service}:{self.regions[0]}:{self.target.account_id}:{rest}"
-
-    def _task(
-        self,
-        key: Module,
-        network: Module,
-        alerts: Module,
-        missed: Module,
-        entrance: dict[str, Any],
-        secret: Module | None,
-    ) -> Module:
-        """The container that runs the pipeline every night, and exactly what it may do."""
-        bucket, image = self.physical("landing", globally=True), self.info.settings
-        bucket_arn = f"arn:aws:s3:::{bucket}"
-        environment = {"ORBIT_BUCKET": bucket, "ORBIT_TARGET": self.warehouse}
+    def _task(self, ground: Ground, entrance: dict[str, Any], secret: Module | None) -> Module:
+        """The container that runs the pipeline every night."""
+        environment = {"ORBIT_BUCKET": self.bucket, "ORBIT_TARGET": self.warehouse}
         environment |= {name: value for name, value in entrance.items() if value is not None}
-        grants = {
-            "read_landing": {
-                "actions": ["s3:GetObject", "s3:GetObjectVersion"],
-                "resources": [f"{bucket_arn}/{LANDING}*"],
-            },
-            "list_landing": {"actions": ["s3:ListBucket"], "resources": [bucket_arn]},
-            "write_quarantine": {
-                "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],
-                "resources": [f"{bucket_arn}/{QUARANTINE}*"],
-            },
-            "data_key": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
-        }
+        grants = {}
         if secret:
             environment["ORBIT_SECRET_ARN"] = secret.arn
             grants["entrance"] = {"actions": ["secretsmanager:GetSecretValue"], "resources": [secret.arn]}
         if self.warehouse == "duckdb":
             grants["store"] = {
                 "actions": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
-                "resources": [f"{bucket_arn}/{STORE}*"],
+                "resources": [f"arn:aws:s3:::{self.bucket}/{STORE}*"],
             }
-        registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
-        return self.module(
-            "nightly",
-            "scheduled_task",
-            name=self.physical("nightly"),
-            image=f"{registry}/{image['image_repository']}@{image['image_digest']}",
-            kms_key_arn=key.arn,
-            alarm_topic_arn=alerts.arn,
-            subnet_ids=network.subnet_ids,
-            security_group_ids=network.security_group_ids,
-            dead_letter={"queue_arn": missed.arn},
-            heartbeat_pattern='{ $.event = "finished" }',
+        return self.nightly(
+            ground,
             cpu=1024,
             memory_mb=2048,
             environment=environment,
@@ -239,6 +159,7 @@ class Orbit(Stack):
                     "expression": "cron(15 3 * * ? *)",
                 },
             },
+            read=["s3:GetObject", "s3:GetObjectVersion"],
             grants=grants,
         )
 
@@ -249,12 +170,9 @@ class Orbit(Stack):
         from infra.live import Check
 
         if not self.target.local:
-            digest = self.info.settings["image_digest"]
-            named = digest != EXAMPLE_DIGEST
-            yield Check("an image is named", named, digest if named else "build Dockerfile, push it, name it")
-            yield Check("the landing bucket takes a file", bool(self._drop(live, self._small_file())))
+            yield from self.ready(live, [self._small_file()])
             return
-        key = self._drop(live, self._small_file())
+        (key,) = self.drop(live, [self._small_file()])
         question = f"select h_magnitude, method from orbit_marts.size_estimates where spkid = '{SMOKE}'"
         logged = self._run(live, "run", "--ask", question)
         found = self._balance(logged, key)
@@ -271,7 +189,7 @@ class Orbit(Stack):
         """Land a file, build the marts, and print what became of each record."""
         from jobs.balance import format_balance
 
-        keys = [self._drop(live, path) for path in ([data] if data else self._generated())]
+        keys = self.drop(live, [data] if data else self._generated())
         for key in keys:
             live.ui.say(f"s3://{live.outputs['landing_bucket']}/{key}")
         if not self.target.local:
@@ -362,9 +280,6 @@ class Orbit(Stack):
         from infra.paths import ROOT
 
         environment = {
-            **live.target.environment,
-            "HOME": os.environ.get("HOME", "/"),
-            "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.info.path / "src")]),
             "ORBIT_TARGET": self.warehouse,
             "ORBIT_BUCKET": live.outputs["landing_bucket"],
@@ -390,25 +305,12 @@ class Orbit(Stack):
     def _run(self, live: Live, *arguments: str) -> list[dict[str, Any]]:
         """Run the pipeline as the task does, and return what it logged."""
         from infra import envs
-        from infra.errors import OrreryError
         from infra.paths import STATE
 
         work = STATE / "stacks" / self.info.slug / "dbt"
         command = [str(envs.ensure("orbit", say=live.ui.note)), "-P", "-u", "-m", "orbit.pipeline", *arguments]
         command += ["--work", str(work)]
-        live.ui.command(command)
-        with live.ui.step(f"{arguments[0]} on {self.warehouse}"):
-            done = subprocess.run(command, env=self._environment(live), capture_output=True, text=True)
-        said = (done.stdout + done.stderr).splitlines()
-        logged: list[dict[str, Any]] = [json.loads(line) for line in said if line.startswith("{")]
-        if done.returncode:
-            errors = [line["error"] for line in logged if line["event"] == "failed"]
-            raise OrreryError(
-                f"the pipeline failed: {'; '.join(errors) or (said or ['see the details'])[-1]}"[:900],
-                next_step="mend it and run it again: it goes on where it stopped; --verbose shows all that it said",
-                details="\n".join(said),
-            )
-        return logged
+        return self.run_task(live, command, self._environment(live), f"{arguments[0]} on {self.warehouse}")
 
     def _balance(self, logged: list[dict[str, Any]], key: str) -> dict[str, Any]:
         """Return what became of the file that was dropped under a key, as `jobs.balance.format_balance` takes it."""
@@ -422,12 +324,6 @@ class Orbit(Stack):
             if line["event"] in ("balance", "known") and line["file"] in files:
                 return {"status": "loaded" if line["event"] == "balance" else "already_loaded", **line}
         raise OrreryError(f"{key} was not landed", next_step="another run landed it meanwhile: run it again")
-
-    def _drop(self, live: Live, path: Path) -> str:
-        """Put a file into the landing bucket under a name of its own: the answer must be about this delivery."""
-        key = f"{LANDING}{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 1000000:06}-{path.name}"
-        live.client("s3", self.regions[0]).upload_file(str(path), live.outputs["landing_bucket"], key)
-        return key
 
     def _small_file(self) -> Path:
         """Write three records of one body: good, the same again, and one first seen in the year 0."""

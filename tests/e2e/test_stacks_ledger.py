@@ -11,7 +11,7 @@ from infra import catalog, ledger
 
 pytestmark = pytest.mark.e2e
 
-STACKS = ("01_meteor", "04_orbit", "14_blackhole")
+STACKS = ("01_meteor", "14_blackhole")
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -50,7 +50,7 @@ def test_the_task_may_do_what_it_needs_and_no_more(made: tuple[str, dict[str, An
     assert {name: sorted(each["actions"]) for name, each in grants.items()} == {
         "read_landing": ["s3:GetObject", "s3:GetObjectVersion"],
         "list_landing": ["s3:ListBucket"],
-        "write_quarantine": ["s3:AbortMultipartUpload", "s3:PutObject"],
+        "write_outcomes": ["s3:AbortMultipartUpload", "s3:PutObject"],
         "data_key": ["kms:Decrypt", "kms:GenerateDataKey"],
         **(
             {"store": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]}
@@ -59,7 +59,7 @@ def test_the_task_may_do_what_it_needs_and_no_more(made: tuple[str, dict[str, An
         ),
     }
     assert all(each.endswith("/incoming/*") for each in grants["read_landing"]["resources"])
-    assert all(each.endswith("/quarantine/*") for each in grants["write_quarantine"]["resources"])
+    assert all(each.endswith("/quarantine/*") for each in grants["write_outcomes"]["resources"])
 
 
 def test_the_task_is_told_where_its_warehouse_is_and_no_password(made: tuple[str, dict[str, Any]]) -> None:
