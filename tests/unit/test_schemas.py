@@ -47,6 +47,11 @@ def test_a_change_is_judged_and_told(new: Any, reason: str) -> None:
     assert any(each.startswith(reason) for each in found) if reason else found == []
 
 
+def test_names_by_pattern_keep_a_closed_schema_open() -> None:
+    old = {"type": "object", "patternProperties": {"^a": {}}, "additionalProperties": False}
+    assert incompatibilities(old, {"type": "object", "properties": {"a": {"maximum": 1}}}) != []
+
+
 def test_a_closed_schema_grows_backward_and_not_forward() -> None:
     old = {**EVENT, "additionalProperties": False}
     new = {**changed(humidity={"type": "number"}), "additionalProperties": False}
