@@ -51,8 +51,8 @@ class Journal:
             whole = data[: data.rfind(b"\n") + 1]  # a line that was cut off was never acknowledged
         self.old = [json.loads(line) for line in whole.splitlines()]
         self.lines = len(self.old)
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115  # open as long as the broker runs
-        self._file.truncate(len(whole))
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.ftruncate(self._file, len(whole))
 
     def add(self, entry: Any) -> None:
         """Append an entry.
@@ -63,9 +63,9 @@ class Journal:
             The disk is full; the file is as it was.
         """
         line = json.dumps(entry).encode() + b"\n"
-        size = os.fstat(self._file.fileno()).st_size
-        if self._file.write(line) != len(line):
-            self._file.truncate(size)
+        size = os.fstat(self._file).st_size
+        if os.write(self._file, line) != len(line):
+            os.ftruncate(self._file, size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         self.lines += 1
 
@@ -75,8 +75,8 @@ class Journal:
         fresh = self.path.with_name(f"{self.path.name}.new")
         fresh.write_bytes(b"".join(lines))
         fresh.replace(self.path)
-        self._file.close()
-        self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115  # as above
+        os.close(self._file)
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self.lines = len(lines)
 
 
