@@ -1,30 +1,28 @@
-"""A file is taken whole or refused whole: looked at before anything of it is loaded, then written for a bulk load.
+"""A file is taken whole or refused whole: read strictly, and written for a bulk load.
 
 What a warehouse's raw layer gets is the file's own texts, each record with the delivery's name and its own number.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-import hashlib
+import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_PIECE = 1 << 20
-_UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+from jobs.errors import FileRejected
 
-
-class Refused(Exception):
-    """A file that is not what it should be: nothing of it is loaded."""
+LINE_CHARACTERS = 1 << 20
+"""Most characters of a line, far beyond any record."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file of the raw form, ready for a bulk load."""
+    """A file in the form of a raw table, ready for a bulk load."""
 
     table: str
     name: str
@@ -34,115 +32,92 @@ class Delivery:
 
     @property
     def digest(self) -> str:
-        """The part of the name that the content alone decides."""
+        """The first digits of the content's hash: the same content is the same delivery, whatever its name."""
         return self.name.partition("-")[0]
 
 
-@dataclass(frozen=True)
-class Content:
-    """What one look at all bytes of a file tells.
+def tidy(source: str) -> str:
+    """Return a file's name without its folder and without what would need quotes in SQL or in a path."""
+    return re.sub("[^A-Za-z0-9._-]", "_", source.rpartition("/")[2])[-120:]
+
+
+def read(path: Path, encoding: str = "utf-8-sig") -> Iterator[list[str]]:
+    """Yield the header of a CSV, then its records, all as wide as the header.
+
+    Raises
+    ------
+    FileRejected
+        No header, another encoding, NUL bytes, a line without end, a record of another width, broken quotes.
+    """
+    try:
+        with open(path, newline="", encoding=encoding) as file:
+            reader = csv.reader(_lines(file), strict=True)
+            header = next(reader, [])
+            if not header:
+                raise FileRejected("empty_file", "it has no bytes, or an empty first line: deliver it again")
+            yield header
+            for record in reader:
+                if len(record) != len(header):
+                    what = f"line {reader.line_num} has {len(record)} fields instead of {len(header)}: is it cut?"
+                    raise FileRejected("column_count", what)
+                yield record
+    except UnicodeDecodeError as error:
+        wanted = encoding.removesuffix("-sig").upper()
+        what = f"byte {error.object[error.start]:#04x} is not {wanted}: {error.reason}"
+        raise FileRejected("bad_encoding", what) from error
+    except csv.Error as error:
+        raise FileRejected("bad_csv", f"{error}: is it cut, or quoted otherwise?") from error
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[str]:
+    """Yield lines, none longer than memory should hold, and none with what no warehouse takes."""
+    for number, line in enumerate(iter(lambda: file.readline(LINE_CHARACTERS), ""), 1):
+        if len(line) == LINE_CHARACTERS:
+            raise FileRejected("line_too_long", f"line {number} has more than {LINE_CHARACTERS:,} characters")
+        if "\0" in line:
+            raise FileRejected("nul_byte", f"line {number} has a NUL byte: is it UTF-16, or broken?")
+        yield line
+        if not line.endswith(("\n", "\r")):  # told last: a record that lacks fields too is told by them
+            raise FileRejected("no_line_end", "its last line has no line end: is it cut?")
+
+
+def check_header(header: Sequence[str], columns: Sequence[str], required: Sequence[str] | None = None) -> None:
+    """Refuse a header that is not what it should be, and say what is different.
 
     Parameters
     ----------
-    digest : str
-        The first twelve digits of its SHA-256.
-    encoding : str
-        ``utf-8-sig`` where it is valid UTF-8, else ``cp1252``.
-    is_ended : bool
-        Its last line has a line end: a file that was cut mostly has none.
-    """
-
-    digest: str
-    encoding: str
-    is_ended: bool
-
-
-def inspect(source: Path) -> Content:
-    """Read a file once, in pieces: its hash, its encoding, how it ends.
+    header, columns : sequence of str
+        What a file has, and what is known.
+    required : sequence of str, optional
+        The columns that a file must have, in any order. Without it: all of them, in theirs.
 
     Raises
     ------
-    Refused
-        It holds NUL bytes, or letters of UTF-8 beside bytes that are none: two encodings in one file.
+    FileRejected
+        Another delimiter; columns that are missing, new, repeated or moved.
     """
-    digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    is_utf8, has_letters, tail = True, False, b""
-    with open(source, "rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            if b"\0" in piece:
-                raise Refused(f"{source.name} holds NUL bytes: is it another kind of file, or UTF-16?")
-            if is_utf8:
-                try:
-                    decoder.decode(piece)
-                except UnicodeDecodeError:
-                    is_utf8 = False
-            if not piece.isascii():
-                has_letters = has_letters or bool(_UTF8_LETTER.search(tail + piece))
-            tail = piece[-3:]
-    if is_utf8:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            is_utf8 = False
-    if not is_utf8 and has_letters:
-        raise Refused(f"{source.name} mixes encodings: some letters are UTF-8, some are not")
-    return Content(digest.hexdigest()[:12], "utf-8-sig" if is_utf8 else "cp1252", tail.endswith((b"\n", b"\r")))
-
-
-def digest(source: Path) -> str:
-    """Return the first twelve digits of a file's SHA-256."""
-    with open(source, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def records(source: Path, columns: Sequence[str], encoding: str = "utf-8-sig") -> Iterator[list[str]]:
-    """Yield the records of a CSV whose header must be just these columns.
-
-    Raises
-    ------
-    Refused
-        Another header (each column that is missing or new is named), or a record with more or fewer fields.
-    """
-    with open(source, newline="", encoding=encoding) as file:
-        reader = csv.reader(file, strict=True)
-        check_header(source, next(reader, []), columns)
-        for record in reader:
-            if len(record) != len(columns):
-                line, want = reader.line_num, len(columns)
-                raise Refused(f"{source.name}, line {line}: {len(record)} fields instead of {want}: is it cut?")
-            yield record
-
-
-def check_header(source: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    """Refuse a header that is not just these columns, and say what is different.
-
-    Raises
-    ------
-    Refused
-        As above.
-    """
-    if list(header) == list(columns):
-        return
-    missing = [name for name in columns if name not in header]
+    missing = [name for name in required or columns if name not in header]
     new = [name for name in header if name not in columns]
-    if len(header) == 1:
-        what = f"its header is one column: {header[0][:60]!r}; another delimiter?"
-    elif missing or new:
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if len(header) == 1 and new:
+        raise FileRejected("wrong_delimiter", f"its header is one column, {header[0][:60]!r}: commas are expected")
+    if missing or new:
         what = f"its columns changed: missing {', '.join(missing) or 'none'}; new {', '.join(new) or 'none'}"
-    else:
-        what = "its columns are in another order, or repeated"
-    raise Refused(f"{source.name}: {what}")
+        raise FileRejected("unknown_columns", what)
+    if twice:
+        raise FileRejected("repeated_column", f"it has a column twice: {', '.join(twice)}")
+    if required is None and list(header) != list(columns):
+        raise FileRejected("column_order", f"its columns are in another order: {', '.join(columns)} is expected")
 
 
 def write(
     table: str,
     columns: Sequence[str],
-    source: Path,
-    folder: Path,
     rows: Iterable[Sequence[str]],
+    source: str,
+    content_hash: str,
+    folder: Path,
     extra: Mapping[str, Any],
-    content: str | None = None,
 ) -> Delivery:
     """Write a file's records as CSV for a bulk load, each followed by ``_file``, ``_line`` and what is extra.
 
@@ -150,30 +125,27 @@ def write(
     ----------
     table, columns : str, sequence of str
         The raw table, and its columns without those of the origin.
-    source, folder : Path
-        The file as it arrived, and where to write.
     rows : iterable
-        Its records, in order.
+        The records, in order.
+    source, content_hash : str
+        The file's name, and the hash of its bytes, as it was delivered.
+    folder : Path
+        Where the delivery goes.
     extra : mapping
         Further columns of the origin, the same for each record.
-    content : str, optional
-        The content's digest, where it is known already.
 
     Raises
     ------
-    Refused
-        A record can't be read, or there is none.
+    FileRejected
+        There is no record, or ``rows`` refuses one.
     """
-    name = f"{content or digest(source)}-{re.sub('[^A-Za-z0-9._-]', '_', source.name)}"
+    name = f"{content_hash[:12]}-{tidy(source)}"
     path, count, beside = folder / f"{name}.{table}.csv", 0, list(extra.values())
-    try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer: Any = csv.writer(file, lineterminator="\n")
-            writer.writerow([*columns, "_file", "_line", *extra])
-            for count, record in enumerate(rows, 1):
-                writer.writerow([*record, name, count, *beside])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f"{source.name}: {error}") from error
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer: Any = csv.writer(file, lineterminator="\n")
+        writer.writerow([*columns, "_file", "_line", *extra])
+        for count, record in enumerate(rows, 1):
+            writer.writerow([*record, name, count, *beside])
     if not count:
-        raise Refused(f"{source.name} has no rows")
+        raise FileRejected("no_records", "it has a header and no records")
     return Delivery(table, name, path, count)

@@ -85,7 +85,8 @@ class Nebula(BatchStack):
             return
         counts, refused = self._run(live)
         for each in refused:
-            live.ui.say(f"refused as a whole: {each['error']}\n  in quarantine: {each['quarantine_key']}")
+            name = each["key"].rpartition("/")[2]
+            live.ui.say(f"refused as a whole: {name}: {each['error']}\n  in quarantine: {each['quarantine_key']}")
         live.ui.say("Sales lines:")
         live.ui.say(format_balance({**counts["sales_lines"], "reasons": counts["quarantined"].get("sales_lines", {})}))
         for feed, reasons in counts["quarantined"].items():

@@ -13,11 +13,12 @@ from types import SimpleNamespace
 import pytest
 from orbit import files, generate
 
+from jobs.deliveries import Delivery
 from jobs.errors import FileRejected
 from jobs.source import Content
 
 
-def delivery(path: Path, folder: Path) -> files.Delivery:
+def delivery(path: Path, folder: Path) -> Delivery:
     """Unpack and prepare a file as the pipeline does."""
     folder.mkdir(exist_ok=True)
     content = Content(iter([path.read_bytes()]))
@@ -25,7 +26,7 @@ def delivery(path: Path, folder: Path) -> files.Delivery:
     return files.prepare(path.name, unpacked, content.finish(), folder)
 
 
-def rows(made: files.Delivery) -> list[dict[str, str]]:
+def rows(made: Delivery) -> list[dict[str, str]]:
     with open(made.path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -88,6 +89,7 @@ Change = Callable[[str], str]
         (lambda text: text.replace(",", ";"), "wrong_delimiter", "commas are expected"),
         (lambda text: text.replace(",DT\n", ",A3\n", 1), "repeated_column", "A3"),
         (lambda text: text[:-40], "column_count", "line 121 has 64 fields instead of 75: is it cut?"),
+        (lambda text: text[:-1], "no_line_end", "is it cut?"),
         (lambda text: text.replace("Otto Matic", '"Otto', 1), "bad_csv", "is it cut"),
         (lambda text: text.splitlines()[0] + "\n", "no_records", "no records"),
         (lambda text: "", "empty_file", "no bytes"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nebula import feeds
 
-from jobs.deliveries import Refused
+from jobs.errors import FileRejected
 
 
 @pytest.fixture
@@ -38,20 +38,22 @@ def test_the_same_content_has_the_same_digest_whatever_it_is_called(lines: Path,
     [
         (lambda text: text.replace("UnitPrice", "Price", 1), "missing UnitPrice; new Price"),
         (lambda text: text.replace("Country\n", "Country,Channel\n", 1), "missing none; new Channel"),
-        (lambda text: text.replace(",", ";"), "another delimiter[?]"),
+        (lambda text: text.replace(",", ";"), "wrong_delimiter: .*commas are expected"),
+        (lambda text: text.replace("Country\n", "Country,Quantity\n", 1), "a column twice: Quantity"),
         (lambda text: text.replace("InvoiceNo,StockCode", "StockCode,InvoiceNo", 1), "another order"),
         (lambda text: text[: text.rindex(",")] + "\n", "7 fields instead of 8: is it cut[?]"),
         (lambda text: text[:-4], "no line end: is it cut[?]"),
-        (lambda text: text.splitlines()[0] + "\n", "has no rows"),
+        (lambda text: text.splitlines()[0] + "\n", "no records"),
         (lambda text: text + '536365,"A\n', "unexpected end of data"),
-        (lambda text: text.replace("T", "\0", 1), "NUL bytes"),
-        (lambda text: "", "its columns changed"),
+        (lambda text: text.replace("T", "\0", 1), "line 2 has a NUL byte"),
+        (lambda text: text.replace("\n536", "\n" + "x" * (1 << 20), 1), "more than 1,048,576 characters"),
+        (lambda text: "", "no bytes"),
     ],
 )
 def test_a_file_that_changed_is_refused(lines: Path, tmp_path: Path, change: Callable[[str], str], reason: str) -> None:
     path = tmp_path / "changed.csv"
     path.write_text(change(lines.read_text()))
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(FileRejected, match=reason):
         feeds.prepare(path, tmp_path, 1)
 
 
@@ -61,12 +63,12 @@ def test_one_encoding_is_taken_and_two_are_refused(lines: Path, tmp_path: Path) 
     old.write_bytes(text.encode("cp1252"))
     mixed.write_bytes(text.encode("utf-8") + "536365,X,£ BAG,1,2024-01-01 10:00:00,1.0,,France\n".encode("cp1252"))
     assert "£ BOX" in feeds.prepare(old, tmp_path, 1).path.read_text(encoding="utf-8")
-    with pytest.raises(Refused, match="mixes encodings"):
+    with pytest.raises(FileRejected, match="mixes encodings"):
         feeds.prepare(mixed, tmp_path, 1)
 
 
 def test_a_folder_means_its_files_in_order_and_nothing_is_no_answer(deliveries: Path, tmp_path: Path) -> None:
     assert feeds.files([deliveries]) == sorted(deliveries.glob("*.csv"))
     for nothing in (tmp_path, tmp_path / "none.csv"):
-        with pytest.raises(Refused, match="no such file"):
+        with pytest.raises(FileRejected, match="no such file"):
             feeds.files([nothing])

@@ -6,17 +6,13 @@ the JSON of NeoWs (``near_earth_objects``). Columns are told by their names, in 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.deliveries import Delivery, check_header, read, tidy, write
 from jobs.errors import FileRejected
 from jobs.source import Content
 from orbit.generate import COLUMNS
@@ -42,24 +38,6 @@ TABLES = {"small_bodies": BODIES, "approaches": APPROACHES}
 
 JSON_BYTES = 512 << 20
 """Most bytes of a JSON file: unlike a CSV it is held in memory."""
-LINE_CHARACTERS = 1 << 20
-"""Most characters of a line, far beyond any record."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A file in the form of a raw table, ready for a bulk load."""
-
-    table: str
-    name: str
-    """The first digits of the content's hash, and the file's name without what would need quotes in SQL."""
-    path: Path
-    rows: int
-
-    @property
-    def digest(self) -> str:
-        """The first digits of the content's hash: the same content is the same delivery, whatever its name."""
-        return self.name.partition("-")[0]
 
 
 def unpack(source: str, content: Content, folder: Path) -> Path:
@@ -98,29 +76,11 @@ def prepare(source: str, path: Path, content_hash: str, folder: Path) -> Deliver
     """
     with open(path, "rb") as file:
         start = file.read(4096)
-    if not start:
-        raise FileRejected("empty_file", "it has no bytes: deliver it again")
     table, rows = "small_bodies", _csv(path)
     if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         table, rows = _json(path)
-    name = f"{content_hash[:12]}-{tidy(source)}"
-    target = folder / f"{name}.{table}.csv"
-    try:
-        count = _write(table, name, target, rows)
-    except UnicodeDecodeError as error:
-        raise FileRejected(
-            "bad_encoding", f"byte {error.object[error.start]:#04x} is not UTF-8: {error.reason}"
-        ) from error
-    except csv.Error as error:
-        raise FileRejected("bad_csv", f"{error}: is it cut, or quoted otherwise?") from error
-    if not count:
-        raise FileRejected("no_records", "it has a header and no records")
-    return Delivery(table, name, target, count)
-
-
-def tidy(source: str) -> str:
-    """Return a file's name without its folder and without what would need quotes in SQL or in a path."""
-    return re.sub("[^A-Za-z0-9._-]", "_", source.rpartition("/")[2])[-120:]
+    origin = {"_loaded_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")}
+    return write(table, TABLES[table], rows, source, content_hash, folder, origin)
 
 
 # ----------------------------------------------------------------------------------------------------- bodies
@@ -128,44 +88,16 @@ def tidy(source: str) -> str:
 
 def _csv(path: Path) -> Iterator[Sequence[str]]:
     """Yield the records of a CSV in the order of `BODIES`."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(_lines(file), strict=True)
-        header = next(reader, [])
-        order = _order(header)
-        for record in reader:
-            if len(record) != len(header):
-                line, want = reader.line_num, len(header)
-                raise FileRejected(
-                    "column_count", f"line {line} has {len(record)} fields instead of {want}: is it cut?"
-                )
-            yield [record[place] if place is not None else "" for place in order]
-
-
-def _lines(file: io.TextIOWrapper) -> Iterator[str]:
-    """Yield lines, none longer than memory should hold, and none with what no warehouse takes."""
-    number = 0
-    while line := file.readline(LINE_CHARACTERS):
-        number += 1
-        if len(line) == LINE_CHARACTERS:
-            raise FileRejected("line_too_long", f"line {number} has more than {LINE_CHARACTERS:,} characters")
-        if "\0" in line:
-            raise FileRejected("nul_byte", f"line {number} has a NUL byte: is it UTF-16, or broken?")
-        yield line
+    records = read(path)
+    order = _order(next(records))
+    for record in records:
+        yield [record[place] if place is not None else "" for place in order]
 
 
 def _order(header: Sequence[str]) -> list[int | None]:
     """Return where each column of `BODIES` stands in a header, None for one that it may lack."""
     named = [name.strip().replace(".", "_") for name in header]  # the API writes tp.cal where the CSV has tp_cal
-    missing = [name for name in REQUIRED if name not in named]
-    new = [name for name in named if name not in COLUMNS]
-    twice = [name for name, count in Counter(named).items() if count > 1]
-    if len(header) == 1 and missing and header[0] not in COLUMNS:
-        raise FileRejected("wrong_delimiter", f"its header is one column, {header[0][:60]!r}: commas are expected")
-    if missing or new:
-        what = f"its columns changed: missing {', '.join(missing) or 'none'}; new {', '.join(new) or 'none'}"
-        raise FileRejected("unknown_columns", what)
-    if twice:
-        raise FileRejected("repeated_column", f"it has a column twice: {', '.join(twice)}")
+    check_header(named, COLUMNS, REQUIRED)
     return [named.index(name) if name in named else None for name in COLUMNS]
 
 
@@ -225,13 +157,3 @@ def _approaches(found: Any) -> Iterator[Sequence[str]]:
 def _text(value: Any) -> str:
     """Return a value of JSON as the raw tables hold it: null is empty, a number as it is written."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def _write(table: str, name: str, path: Path, rows: Iterable[Sequence[str]]) -> int:
-    loaded_at, count = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), 0
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer: Any = csv.writer(file, lineterminator="\n")
-        writer.writerow([*TABLES[table], *ORIGIN])
-        for count, record in enumerate(rows, 1):
-            writer.writerow([*record, name, count, loaded_at])
-    return count

@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from jobs import deliveries
 from jobs.balance import Balance, Imbalance
 from jobs.dbt import DbtFailed, run_dbt
 from jobs.errors import FileRejected
@@ -100,7 +101,7 @@ def _tell_again(warehouse: Warehouse, name: str) -> None:
 
 def _load(
     warehouse: Warehouse, delivery: Delivery, chunks: Iterable[bytes], quarantine: Quarantine, folder: Path
-) -> tuple[files.Delivery, str]:
+) -> tuple[deliveries.Delivery, str]:
     """Load one file; return it, and the name under which its content is in the raw table."""
     content = Content(chunks)
     try:

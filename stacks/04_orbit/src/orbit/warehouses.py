@@ -9,8 +9,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from jobs.deliveries import Delivery
 from jobs.faults import fault_point
-from orbit.files import ORIGIN, TABLES, Delivery
+from orbit.files import ORIGIN, TABLES
 
 RAW, SCHEMAS = "orbit_raw", ("orbit_marts", "orbit_core", "orbit_staging", "orbit_raw")
 DELIVERIES = ("object", "file", "source_table", "status", "code", "records")

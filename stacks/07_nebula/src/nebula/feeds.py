@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
+import mmap
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.deliveries import Content, Delivery, Refused, check_header, inspect, records, write
+from jobs.deliveries import LINE_CHARACTERS, Delivery, check_header, read, write
+from jobs.errors import FileRejected
 
 SALES = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 """The columns of UCI's Online Retail, which is a feed of sales lines by itself."""
@@ -43,6 +46,8 @@ FEEDS: dict[str, tuple[str, ...]] = {
 ORIGIN = ("_file", "_line", "_batch")
 """What follows in each raw table: the delivery, the record's number in it, the batch."""
 
+_UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
 
 def columns(feed: str) -> tuple[str, ...]:
     """Return the columns of a feed's raw table, without those of the origin."""
@@ -65,48 +70,56 @@ def files(given: Sequence[Path]) -> list[Path]:
 
     Raises
     ------
-    Refused
+    FileRejected
         There is no such file, or none in a folder.
     """
     found: list[Path] = []
     for each in given:
         inside = sorted(each.glob("*.csv")) if each.is_dir() else [each]
         if not inside or not all(path.is_file() for path in inside):
-            raise Refused(f"{each}: there is no such file, or no *.csv in the folder")
+            raise FileRejected("no_file", f"{each}: there is no such file, or no *.csv in the folder")
         found += inside
     return found
 
 
-def look(source: Path) -> tuple[str, Content]:
-    """Return the feed that a file belongs to, and what its bytes tell.
+def content_hash(source: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open(source, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def encoding(source: Path) -> str:
+    """Return ``utf-8-sig`` for a file that is UTF-8 as a whole, else ``cp1252``.
 
     Raises
     ------
-    Refused
-        Its header is no feed's, it is cut, or it mixes encodings.
+    FileRejected
+        It holds letters of UTF-8 beside bytes that are none: two encodings in one file.
     """
-    content = inspect(source)
-    with open(source, newline="", encoding=content.encoding) as file:
-        try:
-            header = next(csv.reader(file, strict=True), [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise Refused(f"{source.name}: {error}") from error
-    # The feed whose columns it shares most; a file with another delimiter shares none.
-    feed = max(FEEDS, key=lambda name: len(set(FEEDS[name]) & set(header)))
-    check_header(source, header, FEEDS[feed])
-    if not content.is_ended:
-        raise Refused(f"{source.name}: its last line has no line end: is it cut?")
-    return feed, content
+    try:
+        with open(source, newline="", encoding="utf-8") as file:
+            while file.read(LINE_CHARACTERS):
+                pass
+    except UnicodeDecodeError as error:
+        with open(source, "rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if _UTF8_LETTER.search(content):
+                what = "it mixes encodings: some letters are UTF-8, some are not"
+                raise FileRejected("mixed_encodings", what) from error
+        return "cp1252"
+    return "utf-8-sig"
 
 
 def prepare(source: Path, folder: Path, batch: int) -> Delivery:
-    """Check a file and write it in the form of its raw table.
+    """Check a file and write it in the form of its raw table: the whole file, or nothing.
 
     Raises
     ------
-    Refused
-        As `look`, or a record is not as wide as the header, or there is none.
+    FileRejected
+        Its header is no feed's, it mixes encodings, it is cut, or what `jobs.deliveries.read` refuses.
     """
-    feed, content = look(source)
-    rows = records(source, FEEDS[feed], content.encoding)
-    return write(feed, columns(feed), source, folder, rows, {"_batch": batch}, content.digest)
+    rows = read(source, encoding(source))
+    header = next(rows)
+    # The feed whose columns it shares most; a file with another delimiter shares none.
+    feed = max(FEEDS, key=lambda name: len(set(FEEDS[name]) & set(header)))
+    check_header(header, FEEDS[feed])
+    return write(feed, columns(feed), rows, source.name, content_hash(source), folder, {"_batch": batch})

@@ -21,7 +21,8 @@ from typing import Any
 
 from jobs.balance import Balance
 from jobs.dbt import DbtFailed, run_dbt
-from jobs.deliveries import Delivery, Refused
+from jobs.deliveries import Delivery
+from jobs.errors import FileRejected
 from jobs.faults import fault_point
 from nebula import feeds, warehouses
 from nebula.warehouses import PENDING, RAW, Warehouse
@@ -75,7 +76,7 @@ def land(warehouse: Warehouse, data: Sequence[Path], folder: Path) -> tuple[dict
 
     Raises
     ------
-    Refused
+    FileRejected
         A file is not what it should be. Then nothing of any is loaded.
     """
     warehouses.make_raw(warehouse)
@@ -87,7 +88,10 @@ def land(warehouse: Warehouse, data: Sequence[Path], folder: Path) -> tuple[dict
     for place, source in enumerate(feeds.files(data)):
         own = folder / str(place)  # the same file may be named twice
         own.mkdir()
-        delivery = feeds.prepare(source, own, first + len(new))
+        try:
+            delivery = feeds.prepare(source, own, first + len(new))
+        except FileRejected as refusal:
+            raise FileRejected(refusal.code, f"{source.name}: {refusal.message}") from refusal
         repeated = delivery.digest in seen or known.get(delivery.digest, False)
         if delivery.table == "sales_lines" and repeated:
             again += delivery.rows
@@ -184,7 +188,7 @@ def run(
 
     Raises
     ------
-    Refused, DbtFailed, warehouses.Unusable
+    FileRejected, DbtFailed, warehouses.Unusable
         A file is not what it should be; a model or a test failed; another run is at work.
     """
     work.mkdir(parents=True, exist_ok=True)
@@ -249,8 +253,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         if chosen.export:
             export(chosen.target, chosen.export)
-    except (Refused, DbtFailed, warehouses.Unusable) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (FileRejected, DbtFailed, warehouses.Unusable) as error:
+        what = error.message if isinstance(error, FileRejected) else error
+        print(f"error: {what}", file=sys.stderr)
         return 1
     print(json.dumps(summary))
     return 0

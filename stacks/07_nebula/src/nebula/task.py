@@ -22,7 +22,7 @@ from typing import Any
 
 import boto3
 
-from jobs.deliveries import Refused, digest
+from jobs.errors import FileRejected
 from jobs.faults import fault_point
 from jobs.metrics import log
 from jobs.quarantine import S3Quarantine
@@ -66,10 +66,10 @@ def fetch(s3: Any, deliveries: Sequence[Delivery], folder: Path) -> tuple[dict[P
         s3.download_file(each.bucket, each.key, str(path))
         try:
             feeds.prepare(path, path.parent, 0).path.unlink()
-        except Refused as error:
-            refused[each] = str(error)
-            kept = S3Quarantine(s3, each.bucket, QUARANTINE).put_file(digest(path), each)
-            log("error", "refused", key=each.key, error=str(error), quarantine_key=kept)
+        except FileRejected as refusal:
+            refused[each] = refusal.message
+            kept = S3Quarantine(s3, each.bucket, QUARANTINE).put_file(feeds.content_hash(path), each)
+            log("error", "refused", key=each.key, code=refusal.code, error=refusal.message, quarantine_key=kept)
             path.unlink()
         else:
             good[path] = each
