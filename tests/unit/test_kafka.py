@@ -6,8 +6,10 @@ import asyncio
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -208,6 +210,79 @@ def test_a_newer_holder_aborts_and_locks_out_the_older(held: tuple[Topics, Group
     with pytest.raises(Refused):
         all.check("payer", producer, epoch)
     assert part.append(batch(producer=producer, epoch=epoch + 1, sequence=0)) == part.end - 1
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int = 1) -> None:
+    """Let one call of a method find the disk full."""
+    whole, calls = getattr(owner, name), []
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == at:
+            raise OSError(28, "No space left on device")
+        return whole(*args)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("commit", [True, False])
+def test_an_end_that_the_disk_refused_is_carried_out_when_it_is_asked_for_again(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, commit: bool, at: int
+) -> None:
+    topics, _, all = held
+    producer, epoch = all.begin_producer("mover", 1000)
+    one = all.check("mover", producer, epoch)
+    all.add(one, {("t", 0)})
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    if at < 3:
+        failing_once(monkeypatch, all._journal, "add", at=at)
+    else:
+        failing_once(monkeypatch, part, "_write")
+    with pytest.raises(OSError):
+        all.end(one, commit=commit)
+    all.end(one, commit=commit)
+    assert part.stable == part.end == 2 and len(part.aborted) == (not commit)
+    assert Transactions(tmp_path, topics, Groups(tmp_path)).all["mover"] == replace(one, begun=ANY)
+
+
+def test_partitions_and_producers_that_the_disk_refused_are_asked_for_again(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    topics, _, all = held
+    failing_once(monkeypatch, all._journal, "add", at=2)
+    with pytest.raises(OSError):
+        all.begin_producer("payer", 1000)
+    producer, epoch = all.begin_producer("payer", 1000)
+    one = all.check("payer", producer, epoch)
+    for partitions in (set[tuple[str, int]](), {("t", 0)}):
+        failing_once(monkeypatch, all._journal, "add")
+        with pytest.raises(OSError):
+            all.add(one, partitions)
+        all.add(one, partitions)
+        kept = Transactions(tmp_path, topics, Groups(tmp_path)).all["payer"]
+        assert (kept.producer, kept.state, kept.partitions) == (producer, "open", partitions)
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    failing_once(monkeypatch, part, "_write")
+    with pytest.raises(OSError):
+        all.begin_producer("payer", 1000)
+    all.begin_producer("payer", 1000)
+    assert not part.open and len(part.aborted) == 1
+
+
+def test_what_is_open_and_nobodys_is_aborted_at_the_start(
+    held: tuple[Topics, Groups, Transactions], tmp_path: Path
+) -> None:
+    topics, groups, all = held
+    producer, epoch = all.begin_producer("mine", 1000)
+    all.add(all.check("mine", producer, epoch), {("t", 0)})
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    part.append(batch(producer=5, epoch=3, sequence=0, open=True))
+    Transactions(tmp_path, topics, groups)
+    assert list(part.open) == [producer] and part.aborted == [(5, 1, 2)]
 
 
 def test_the_checksum_is_castagnolis() -> None:

@@ -9,6 +9,7 @@ are read from the batches' headers.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import errno
 import json
 import os
@@ -489,6 +490,15 @@ def check_settings(settings: Mapping[str, str]) -> None:
                 float(value) if name == "min.cleanable.dirty.ratio" else int(value)
             except ValueError:
                 raise Refused(INVALID_CONFIG, f"Invalid value {value} for configuration {name}: not a number") from None
+
+
+@contextlib.contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Say that the disk refuses something, and go on: it is tried again, and the broker serves meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        print(f"{what}: {error}", flush=True)
 
 
 def write_json(path: Path, document: object) -> None:
