@@ -292,12 +292,13 @@ def test_the_checksum_is_castagnolis() -> None:
 # ----------------------------------------------------------------------------------------------- groups
 
 
-def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -> None:
-    def request(member: str = "", **more: Any) -> dict[str, Any]:
-        protocols = [{"name": "range", "metadata": b""}]
-        facts = {"group": "g", "session": 1000, "rebalance": 1000, "kind": "consumer", "protocols": protocols}
-        return {**facts, "member": member, **more}
+def request(member: str = "", **more: Any) -> dict[str, Any]:
+    protocols = [{"name": "range", "metadata": b""}]
+    facts = {"group": "g", "session": 1000, "rebalance": 1000, "kind": "consumer", "protocols": protocols}
+    return {**facts, "member": member, **more}
 
+
+def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -> None:
     async def play() -> None:
         groups = Groups(tmp_path)
         group = groups.get("g")
@@ -323,6 +324,46 @@ def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -
         assert restarted.members[second["member"]].assignment == b"all"
         group.leave(second["member"])
         assert group.state == "Empty" and not Groups(tmp_path).get("g").members
+        watching.cancel()
+
+    asyncio.run(play())
+
+
+def test_a_member_without_a_protocol_is_refused(tmp_path: Path) -> None:
+    group = Groups(tmp_path).get("g")
+    with pytest.raises(Refused) as caught:
+        asyncio.run(group.join(request(protocols=[]), 3, "c", "h"))
+    assert caught.value.code == 23 and not group.members
+
+
+def test_a_group_that_fails_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play() -> None:
+        groups = Groups(tmp_path)
+        monkeypatch.setattr(groups.get("broken"), "tick", lambda: {}["nothing"])
+        watching = asyncio.create_task(groups.watch())
+        joined = await asyncio.wait_for(groups.get("g").join(request(), 3, "c", "h"), 5)  # the watch completes it
+        assert joined["generation"] == 1
+        watching.cancel()
+
+    asyncio.run(play())
+    assert "group broken: KeyError('nothing')" in capsys.readouterr().out
+
+
+def test_shares_that_the_disk_refused_are_handed_out_when_the_leader_says_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        groups = Groups(tmp_path)
+        group, watching = groups.get("g"), asyncio.create_task(groups.watch())
+        first = await group.join(request(), 3, "c", "h")
+        shares = {**first, "assignments": [{"member": first["member"], "assignment": b"all"}]}
+        failing_once(monkeypatch, groups._journal, "add")
+        with pytest.raises(OSError):
+            await group.sync(shares)
+        assert await group.sync(shares) == b"all"
+        assert Groups(tmp_path).get("g").members[first["member"]].assignment == b"all"
         watching.cancel()
 
     asyncio.run(play())
