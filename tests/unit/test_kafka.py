@@ -34,6 +34,19 @@ def batch(
     return struct.pack(">qiibI", 0, len(rest) + 9, 0, 2, zlib.crc32(rest)) + rest
 
 
+def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int = 1) -> None:
+    """Let one call of a method find the disk full."""
+    whole, calls = getattr(owner, name), []
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == at:
+            raise OSError(28, "No space left on device")
+        return whole(*args)
+
+    monkeypatch.setattr(owner, name, call)
+
+
 def offsets(data: bytes) -> list[int]:
     return [each.base for each, _ in log.batches(data)]
 
@@ -118,6 +131,35 @@ def test_size_is_kept_in_bounds_and_records_can_be_deleted(tmp_path: Path) -> No
     assert part.delete_before(-1) == 10
     with pytest.raises(Refused):
         part.delete_before(11)
+
+
+def test_a_full_disk_is_emptied_by_retention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    part = Partition(tmp_path, {"segment.bytes": "300"})
+    for number in range(6):
+        part.append(batch(at=1000 * number))
+    monkeypatch.setattr(Path, "write_text", full)
+    part.settings = {"retention.ms": "1000"}
+    part.retain(now_ms=4500)
+    assert part.start == part.segments[0].base == Partition(tmp_path, {}).start == 3
+    with pytest.raises(OSError):
+        part.delete_before(4)
+    assert part.start == 3 and offsets(part.read(3, 1 << 20, 6)) == [3, 4, 5]
+
+
+def test_a_topic_that_the_disk_refuses_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = Topics(tmp_path)
+    for name in ("a", "b"):
+        topics.create(name, 1, {"retention.ms": "1"})
+        topics.get(name, 0).append(batch())
+    failing_once(monkeypatch, topics.get("a", 0), "delete_before")
+    topics.retain()
+    assert [topics.get(name, 0).start for name in ("a", "b")] == [0, 1]
+    assert "a: [Errno 28] No space left on device" in capsys.readouterr().out
 
 
 def test_a_moment_is_found_by_its_batch(tmp_path: Path) -> None:
@@ -212,19 +254,6 @@ def test_a_newer_holder_aborts_and_locks_out_the_older(held: tuple[Topics, Group
     assert part.append(batch(producer=producer, epoch=epoch + 1, sequence=0)) == part.end - 1
 
 
-def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int = 1) -> None:
-    """Let one call of a method find the disk full."""
-    whole, calls = getattr(owner, name), []
-
-    def call(*args: Any) -> Any:
-        calls.append(args)
-        if len(calls) == at:
-            raise OSError(28, "No space left on device")
-        return whole(*args)
-
-    monkeypatch.setattr(owner, name, call)
-
-
 @pytest.mark.parametrize("at", [1, 2, 3])
 @pytest.mark.parametrize("commit", [True, False])
 def test_an_end_that_the_disk_refused_is_carried_out_when_it_is_asked_for_again(
@@ -270,6 +299,25 @@ def test_partitions_and_producers_that_the_disk_refused_are_asked_for_again(
         all.begin_producer("payer", 1000)
     all.begin_producer("payer", 1000)
     assert not part.open and len(part.aborted) == 1
+
+
+def test_a_transaction_that_takes_too_long_is_aborted_once_the_disk_takes_it(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, all = held
+    for id in ("first", "second"):
+        all.add(all.check(id, *all.begin_producer(id, 1)), {("t", 0)})
+    failing_once(monkeypatch, all._journal, "add")
+
+    async def play() -> None:
+        watching = asyncio.create_task(all.watch())
+        while not watching.done() and any(one.state == "open" for one in all.all.values()):
+            await asyncio.sleep(0.01)
+        assert watching.cancel()
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+    assert {one.epoch for one in all.all.values()} == {1}
+    assert "first: [Errno 28] No space left on device" in capsys.readouterr().out
 
 
 def test_what_is_open_and_nobodys_is_aborted_at_the_start(
@@ -332,7 +380,7 @@ def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -
 def test_a_member_without_a_protocol_is_refused(tmp_path: Path) -> None:
     group = Groups(tmp_path).get("g")
     with pytest.raises(Refused) as caught:
-        asyncio.run(group.join(request(protocols=[]), 3, "c", "h"))
+        asyncio.run(asyncio.wait_for(group.join(request(protocols=[]), 3, "c", "h"), 5))
     assert caught.value.code == 23 and not group.members
 
 
