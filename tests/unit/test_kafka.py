@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +20,10 @@ from infra.local import kafka
 from infra.local.broker import log, wire
 from infra.local.broker.groups import Groups, Journal, Offset
 from infra.local.broker.log import Partition, Refused, Topics
+from infra.local.broker.server import Broker
 from infra.local.broker.transactions import Transactions, crc32c, marker
 from infra.local.service import Place
+from infra.paths import ROOT
 from jobs import kafka_topics
 from jobs.kafka import client_settings
 from jobs.kafka_topics import Found, Topic, TopicsRefused
@@ -68,13 +72,16 @@ def test_what_was_appended_is_read_from_any_offset_and_after_a_restart(tmp_path:
 
 
 @pytest.mark.parametrize("cut", [1, 30, 61, 80])
-def test_a_batch_that_was_half_written_is_cut_away(tmp_path: Path, cut: int) -> None:
+def test_a_batch_that_was_half_written_is_cut_away_and_told(
+    tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     part = Partition(tmp_path, {})
     part.append(batch(2))
     part.append(batch(2))
     (file,) = tmp_path.glob("*.log")
     file.write_bytes(file.read_bytes()[:-cut])
     again = Partition(tmp_path, {})
+    assert f"{file}: {len(batch(2)) - cut} bytes at its end" in capsys.readouterr().out
     assert again.end == 2 and offsets(again.read(0, 1 << 20, 2)) == [0]
     assert again.append(batch()) == 2
 
@@ -195,16 +202,31 @@ def test_a_topic_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_broker_leaves_the_data_of_the_first_alone(tmp_path: Path) -> None:
+    first = Broker(tmp_path, "127.0.0.1", 0)
+    first.topics.create("t", 1, {})
+    (file,) = (tmp_path / "topics" / "t" / "0").glob("*.log")
+    file.write_bytes(b"being written")
+    command = [sys.executable, "-P", "-m", "infra.local.broker", str(tmp_path), "0"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and done.stdout == ""
+    said = f"another broker has its data in {tmp_path} (next: stop that one, or take another folder)"
+    assert done.stderr == f"error: {said}\n"
+    assert file.read_bytes() == b"being written"
+
+
 # --------------------------------------------------------------------------------- offsets, transactions
 
 
-def test_a_journal_forgets_a_line_that_was_cut_off_and_shrinks(tmp_path: Path) -> None:
+def test_a_journal_forgets_a_line_that_was_cut_off_and_shrinks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     journal = Journal(tmp_path / "j")
     journal.add([1])
     journal.add([2])
     (tmp_path / "j").write_bytes((tmp_path / "j").read_bytes()[:-2])
     again = Journal(tmp_path / "j")
-    assert again.old == [[1]]
+    assert again.old == [[1]] and "j: 2 bytes at its end" in capsys.readouterr().out
     again.add([3])
     assert Journal(tmp_path / "j").old == [[1], [3]]
     again.replace([[4]])

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.local.broker.log import Refused
+from infra.local.broker.log import Refused, cut
 
 GROUP_ID_MISSING, ILLEGAL_GENERATION, OTHER_PROTOCOL, UNKNOWN_MEMBER, WRONG_SESSION = 24, 22, 23, 25, 26
 REBALANCING, MEMBER_ID_NEEDED, NOT_EMPTY, NOT_FOUND = 27, 79, 68, 69
@@ -51,7 +51,7 @@ class Journal:
         self.old = [json.loads(line) for line in whole.splitlines()]
         self.lines = len(self.old)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, len(whole))
+        cut(self._file, len(whole), path)
 
     def add(self, entry: Any) -> None:
         """Append an entry.

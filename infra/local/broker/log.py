@@ -375,7 +375,7 @@ class Partition:
                     break
                 self._note(segment, batch, data)
                 at += batch.size
-            os.ftruncate(segment.file, at)
+            cut(segment.file, at, path)
         if not self.segments:
             self.segments.append(self._opened(0))
         mark = self.folder / "start"
@@ -496,6 +496,13 @@ def check_settings(settings: Mapping[str, str]) -> None:
                 float(value) if name == "min.cleanable.dirty.ratio" else int(value)
             except ValueError:
                 raise Refused(INVALID_CONFIG, f"Invalid value {value} for configuration {name}: not a number") from None
+
+
+def cut(file: int, size: int, path: Path) -> None:
+    """Cut away what a crash left half written at a file's end, and say how much it was."""
+    if beyond := os.fstat(file).st_size - size:
+        print(f"{path}: {beyond} bytes at its end are no whole entry, and are cut away", flush=True)
+        os.ftruncate(file, size)
 
 
 @contextlib.contextmanager
