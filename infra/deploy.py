@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from infra.local import Cloud
     from infra.local.service import Endpoint
 
+KAFKAS = "kafka.json"  # beside a stack's state
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "±"}
 
 
@@ -165,6 +166,7 @@ def deploy(
             _confirm(plan, yes, at.target)
         else:
             _check_allowed(plan, allowed)
+        _note_kafka(at)
         if plan.changes or plan.outputs:
             at.terraform.apply(plan)
         state = at.terraform.state()
@@ -266,7 +268,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
             at.terraform.apply(plan)
         runbook.forget(at.terraform.folder)
         if at.cloud:
-            _drop_stand_ins(at.stack, at.cloud)
+            _drop_stand_ins(at, at.cloud)
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))
             if left:
                 raise OrreryError(
@@ -480,13 +482,52 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
     return variables
 
 
-def _drop_stand_ins(stack: Stack, local: Cloud) -> None:
+def _kafka(local: Cloud) -> str:
+    """Return the Kafka cluster that the user named, nothing for the local broker."""
+    there = local.elsewhere("kafka")
+    return there.url if there else ""
+
+
+def _note_kafka(at: Session) -> None:
+    """Remember where a stack is about to have topics: what it has there, and nowhere else, may be deleted."""
+    if at.cloud and "kafka" in at.stack.stand_ins.values():
+        known, where = _noted_kafkas(at), _kafka(at.cloud)
+        if where not in known:
+            _keep_kafkas(at, [*known, where])
+
+
+def _noted_kafkas(at: Session) -> list[str]:
+    file = at.terraform.folder / KAFKAS
+    return list(json.loads(file.read_text())) if file.exists() else []
+
+
+def _keep_kafkas(at: Session, known: Sequence[str]) -> None:
+    fresh = at.terraform.folder / f"{KAFKAS}.new"
+    fresh.write_text(json.dumps(known))
+    fresh.replace(at.terraform.folder / KAFKAS)
+
+
+def _drop_stand_ins(at: Session, local: Cloud) -> None:
     """Remove what the stack has in the services that stand in for its modules."""
-    for instance, service in stack.stand_ins.items():
+    for instance, service in at.stack.stand_ins.items():
         if service == "postgres":
-            local.drop_database(_database(stack.info, instance))
-    if "kafka" in stack.stand_ins.values():
-        local.drop_topics(stack.physical(""))
+            local.drop_database(_database(at.stack.info, instance))
+    if "kafka" in at.stack.stand_ins.values():
+        _drop_topics(at, local)
+
+
+def _drop_topics(at: Session, local: Cloud) -> None:
+    """Delete the stack's topics where it was deployed; a named cluster that it was not deployed to is somebody's."""
+    prefix, where, known = at.stack.physical(""), _kafka(local), _noted_kafkas(at)
+    left = [each for each in known if each != where]
+    if not where or where in known:
+        local.drop_topics(prefix)
+    else:
+        at.ui.note(f"topics and groups {prefix}* stay in Kafka at {where}: {at.stack.info.id} was not deployed there")
+    for each in left:
+        place, how = (f"Kafka at {each}", f"with KAFKA_BOOTSTRAP={each}") if each else ("the local Kafka", "without it")
+        at.ui.note(f"topics and groups {prefix}* stay in {place}: the same command {how} deletes them")
+    _keep_kafkas(at, left)
 
 
 @contextmanager

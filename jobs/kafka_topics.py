@@ -196,15 +196,17 @@ class Cluster:
         _wait(self._admin.incremental_alter_configs([resource]))
 
     def remove(self, prefix: str) -> list[str]:
-        """Delete all topics and idle groups whose names begin with a prefix, and return their names."""
+        """Delete all topics and idle groups whose names begin with a prefix, and return their names.
+
+        A group that still has members stays: it ends with them.
+        """
         topics = [name for name in self.names() if name.startswith(prefix)]
         listed = self._admin.list_consumer_groups().result(TIMEOUT_S)
         groups = [each.group_id for each in listed.valid if each.group_id.startswith(prefix)]
-        if groups:
-            _wait(self._admin.delete_consumer_groups(groups))
         if topics:
             _wait(self._admin.delete_topics(topics))
-        return topics + groups
+        answers = self._admin.delete_consumer_groups(groups) if groups else {}
+        return topics + [group for group, answer in answers.items() if _is_gone(answer)]
 
 
 def apply(cluster: Cluster, topics: Sequence[Topic], *, check: bool = False) -> list[str]:
@@ -251,6 +253,19 @@ def _carry_out(cluster: Cluster, difference: Difference) -> None:
 def _wait(answers: Mapping[Any, Any]) -> None:
     for answer in answers.values():
         answer.result(TIMEOUT_S)
+
+
+def _is_gone(answer: Any) -> bool:
+    """Tell whether a group was deleted; no other answer than that it has members, or was gone, is fine."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    try:
+        answer.result(TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() not in (KafkaError.NON_EMPTY_GROUP, KafkaError.GROUP_ID_NOT_FOUND):
+            raise
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

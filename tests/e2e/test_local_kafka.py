@@ -318,3 +318,15 @@ def test_topics_are_made_as_declared_grown_and_never_shrunk(kafka: Cloud, tmp_pa
     kafka.drop_topics("orrery-job-")
     assert run(kafka, "say('orrery-job-events' in admin.list_topics(timeout=10).topics)") is False
     kafka.drop_topics("orrery-job-")
+
+
+def test_a_group_that_still_has_members_does_not_keep_the_topics(kafka: Cloud) -> None:
+    run(kafka, "make('orrery-busy-events'); say(0)")
+    member = start(kafka, MEMBER.replace("workers", "orrery-busy-readers").replace("shared", "orrery-busy-events"))
+    try:
+        assert json.loads(member.stdout.readline()) == ["has", [0]]  # type: ignore[union-attr]
+        removed = topics_job(kafka, "remove", "--prefix", "orrery-busy-")
+        assert (removed.returncode, removed.stdout) == (0, "removed orrery-busy-events\n"), removed.stderr
+    finally:
+        member.kill()
+        member.communicate()

@@ -52,6 +52,7 @@ class FakeCloud:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.left: list[str] = []
+        self.bootstrap = ""
 
     def up(self, names: list[str], on_progress: object = None) -> dict[str, Any]:
         self.asked.append(("up", names))
@@ -69,6 +70,9 @@ class FakeCloud:
 
     def endpoint(self, name: str) -> Any:
         return SimpleNamespace(url="127.0.0.1:9092")
+
+    def elsewhere(self, name: str) -> Any:
+        return SimpleNamespace(url=self.bootstrap) if self.bootstrap else None
 
     def kafka_brokers(self) -> int:
         return 1
@@ -423,6 +427,38 @@ def test_a_stand_in_for_kafka_is_told_where_it_is_and_loses_its_topics_in_the_en
     assert "TF_VAR_south_standin_password" not in seen
     deploy.destroy(info, "local", Ui(), yes=False)
     assert [each for each in cloud.asked if each[0].startswith("drop")] == [("drop topics", "orrery-70-quasar-")]
+
+
+def test_topics_in_a_named_cluster_go_only_when_the_stack_was_deployed_there(
+    plant: Callable[..., StackInfo],
+    module_folder: Callable[..., Path],
+    cloud: FakeCloud,
+    terraform: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module_folder("wall", 'variable "name" {\n  type = string\n}\n', "", 'local = "stand-in"\nservice = "kafka"')
+    info = plant(
+        "70_quasar",
+        "from infra.stack import Stack\n\n\nclass A(Stack):\n    def build(self):\n"
+        "        self.module('north', 'wall', name='n')\n\n    def smoke(self, live):\n        return []\n",
+    )
+
+    def destroyed(bootstrap: str) -> tuple[int, list[str]]:
+        cloud.bootstrap, before = bootstrap, len(cloud.asked)
+        capsys.readouterr()
+        deploy.destroy(info, "local", Ui(), yes=False)
+        told = [line.strip() for line in "".join(capsys.readouterr()).splitlines() if " stay in " in line]
+        return cloud.asked[before:].count(("drop topics", "orrery-70-quasar-")), told
+
+    terraform.does(**planned(("create", BUCKET)))
+    cloud.bootstrap = "mine:9092"
+    deploy.deploy(info, "local", Ui(), yes=True)
+    stays = "topics and groups orrery-70-quasar-* stay in Kafka at"
+    again = f"{stays} mine:9092: the same command with KAFKA_BOOTSTRAP=mine:9092 deletes them"
+    assert destroyed("shared:9092") == (0, [f"{stays} shared:9092: 70_quasar was not deployed there", again])
+    assert destroyed("") == (1, [again]), "the local broker is ours"
+    assert destroyed("mine:9092") == (1, [])
+    assert destroyed("mine:9092")[0] == 0
 
 
 # ------------------------------------------------------------------------------------- one run at a time
