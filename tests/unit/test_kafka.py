@@ -17,6 +17,7 @@ import pytest
 
 from infra.errors import OrreryError
 from infra.local import kafka
+from infra.local.broker import groups as groups_module
 from infra.local.broker import log, wire
 from infra.local.broker.groups import Groups, Journal, Offset
 from infra.local.broker.log import Partition, Refused, Topics
@@ -200,6 +201,32 @@ def test_a_topic_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     assert again.get("events", 2).setting("retention.ms") == "1"
     again.delete("events")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_topic_that_the_disk_refused_is_made_grown_and_configured_when_it_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(tmp_path)
+    for name in ("write_json", "Partition"):  # it fails before anything is there, and half way
+        failing_once(monkeypatch, log, name, at=1 if name == "write_json" else 2)
+        with pytest.raises(OSError):
+            topics.create("t", 2, {})
+        assert list(tmp_path.iterdir()) == [] and not topics.all
+    topics.create("t", 2, {})
+    failing_once(monkeypatch, log, "write_json")
+    with pytest.raises(OSError):
+        topics.grow("t", 4)
+    failing_once(monkeypatch, log, "Partition", at=2)
+    with pytest.raises(OSError):
+        topics.grow("t", 4)
+    assert len(topics.all["t"].partitions) == 2
+    topics.grow("t", 4)
+    failing_once(monkeypatch, log, "write_json")
+    with pytest.raises(OSError):
+        topics.configure("t", {"retention.ms": "1"})
+    assert topics.get("t", 3).setting("retention.ms") != "1"
+    again = Topics(tmp_path)
+    assert len(again.all["t"].partitions) == 4 and not again.all["t"].settings
 
 
 def test_a_second_broker_leaves_the_data_of_the_first_alone(tmp_path: Path) -> None:
@@ -434,6 +461,33 @@ def test_shares_that_the_disk_refused_are_handed_out_when_the_leader_says_them_a
             await group.sync(shares)
         assert await group.sync(shares) == b"all"
         assert Groups(tmp_path).get("g").members[first["member"]].assignment == b"all"
+        watching.cancel()
+
+    asyncio.run(play())
+
+
+def test_a_journal_that_shrinks_keeps_a_group_that_is_just_rebalancing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        groups = Groups(tmp_path)
+        watching = asyncio.create_task(groups.watch())
+        first: dict[str, Any] = {}
+        for name in ("g", "h"):
+            first[name] = await groups.get(name).join(request(), 3, "c", "h")
+            share = [{"member": first[name]["member"], "assignment": b"all"}]
+            await groups.get(name).sync({**first[name], "assignments": share})
+        joining = asyncio.create_task(groups.get("g").join(request(), 3, "d", "h"))
+        await asyncio.sleep(0)
+        assert groups.get("g").state == "PreparingRebalance"
+        monkeypatch.setattr(groups_module, "LINES_KEPT", 0)
+        for _ in range(3):
+            groups._keep(groups.get("h"))
+        assert groups._journal.lines < 5, "it was written again"
+        restarted = Groups(tmp_path)
+        for name in ("g", "h"):
+            restarted.get(name).heartbeat(first[name])
+        joining.cancel()
         watching.cancel()
 
     asyncio.run(play())

@@ -348,15 +348,19 @@ class Groups:
     def __init__(self, folder: Path) -> None:
         self.offsets = Offsets(folder / "offsets.jsonl")
         self.all: dict[str, Group] = {}
+        self._kept: dict[str, list[Any]] = {}  # what the journal says of each: also of one that is rebalancing
         self._journal = Journal(folder / "members.jsonl")
         for entry in self._journal.old:
             self.get(entry[0]).restore(entry)
+            self._kept[entry[0]] = entry
         self._journal.old = []
 
     def _keep(self, group: Group) -> None:
-        self._journal.add(group.entry())
-        if self._journal.lines > LINES_KEPT and self._journal.lines > 2 * len(self.all):
-            self._journal.replace([each.entry() for each in self.all.values() if each.state == "Stable"])
+        entry = group.entry()
+        self._journal.add(entry)
+        self._kept[group.name] = entry
+        if self._journal.lines > LINES_KEPT and self._journal.lines > 2 * len(self._kept):
+            self._journal.replace(self._kept.values())
 
     def get(self, name: str) -> Group:
         """Return a group, made when it is new."""
@@ -376,6 +380,7 @@ class Groups:
             raise Refused(NOT_EMPTY)
         self.offsets.forget(lambda key: key[0] == name)
         self.all.pop(name, None)
+        self._kept.pop(name, None)
 
     def check_commit(self, name: str, generation: int, member: str) -> None:
         """Refuse a commit of somebody who is no member; one from outside may commit while there are none."""

@@ -392,9 +392,9 @@ class Topic:
     settings: dict[str, str]
     partitions: list[Partition]
 
-    def save(self) -> None:
-        """Write down how many partitions and which settings it has."""
-        write_json(self.folder / "topic.json", {"partitions": len(self.partitions), "settings": self.settings})
+    def save(self, partitions: int, settings: Mapping[str, str]) -> None:
+        """Write down how many partitions it is about to have, and which settings."""
+        write_json(self.folder / "topic.json", {"partitions": partitions, "settings": dict(settings)})
 
 
 class Topics:
@@ -428,11 +428,16 @@ class Topics:
         check_settings(settings)
         if validate:
             return
-        fresh = self.folder / f"~{name}"
-        fresh.mkdir(mode=0o700)
-        write_json(fresh / "topic.json", {"partitions": partitions, "settings": dict(settings)})
-        fresh.replace(self.folder / name)
-        self._load(self.folder / name)
+        fresh, place = self.folder / f"~{name}", self.folder / name
+        try:
+            fresh.mkdir(mode=0o700)
+            write_json(fresh / "topic.json", {"partitions": partitions, "settings": dict(settings)})
+            fresh.replace(place)
+            self._load(place)
+        except OSError:
+            for each in (fresh, place):
+                shutil.rmtree(each, ignore_errors=True)
+            raise
 
     def grow(self, name: str, count: int, *, validate: bool = False) -> None:
         """Give a topic more partitions."""
@@ -444,9 +449,9 @@ class Topics:
             raise Refused(INVALID_PARTITIONS, has)
         if validate:
             return
-        for number in range(len(topic.partitions), count):
-            topic.partitions.append(Partition(topic.folder / str(number), topic.settings))
-        topic.save()
+        topic.save(count, topic.settings)
+        added = range(len(topic.partitions), count)
+        topic.partitions.extend([Partition(topic.folder / str(number), topic.settings) for number in added])
 
     def configure(self, name: str, settings: Mapping[str, str], *, validate: bool = False) -> None:
         """Replace a topic's settings."""
@@ -455,9 +460,9 @@ class Topics:
             raise Refused(UNKNOWN_TOPIC, "there is no such topic")
         check_settings(settings)
         if not validate:
+            topic.save(len(topic.partitions), settings)
             topic.settings.clear()
             topic.settings.update(settings)
-            topic.save()
 
     def delete(self, name: str) -> None:
         """Delete a topic."""
