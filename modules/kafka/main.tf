@@ -13,6 +13,7 @@ module "access" {
   clients     = var.clients
   cluster_arn = local.cluster_arn
   replication = local.replication
+  serverless  = var.serverless
   topics      = var.topics
 }
 

@@ -5,10 +5,13 @@ locals {
       partitions  = topic.partitions
       replication = min(coalesce(topic.replication, 3), var.replication)
       settings = {
-        "cleanup.policy"      = topic.cleanup_policy
-        "max.message.bytes"   = tostring(topic.max_message_bytes)
-        "min.insync.replicas" = tostring(max(1, min(coalesce(topic.replication, 3), var.replication) - 1))
-        "retention.ms"        = tostring(topic.retention_ms)
+        for setting, value in {
+          "cleanup.policy"    = topic.cleanup_policy
+          "max.message.bytes" = tostring(topic.max_message_bytes)
+          # MSK Serverless sets it itself, and refuses a topic that names it.
+          "min.insync.replicas" = var.serverless ? null : tostring(max(1, min(coalesce(topic.replication, 3), var.replication) - 1))
+          "retention.ms"        = tostring(topic.retention_ms)
+        } : setting => value if value != null
       }
     }
   }

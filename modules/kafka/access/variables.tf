@@ -18,6 +18,11 @@ variable "replication" {
   type        = number
 }
 
+variable "serverless" {
+  description = "Whether the topics are of MSK Serverless, which takes fewer settings."
+  type        = bool
+}
+
 variable "topics" {
   description = "As the module takes them."
   type = map(object({

@@ -17,5 +17,6 @@ module "access" {
   clients     = var.clients
   cluster_arn = local.cluster_arn
   replication = var.standin.brokers
+  serverless  = var.serverless
   topics      = var.topics
 }

@@ -45,6 +45,11 @@ run "applies" {
   }
 
   assert {
+    condition     = jsondecode(output.topics).events.settings["min.insync.replicas"] == "1"
+    error_message = "how many copies have a write before it counts is said"
+  }
+
+  assert {
     condition     = keys(output.grants.source) == ["connect", "write_topics"] && output.grants.source.write_topics.resources == ["arn:aws:kafka:us-east-1:111122223333:topic/orrery-test/1234abcd-12ab-34cd-56ef-1234567890ab-1/events"]
     error_message = "who only writes may only write, and only to its topic"
   }
@@ -75,6 +80,11 @@ run "applies_serverless" {
   assert {
     condition     = output.bootstrap_servers == "boot-1.test:9098" && length(aws_msk_cluster.this) == 0 && length(aws_cloudwatch_metric_alarm.disk) == 0
     error_message = "a serverless cluster has no brokers of its own"
+  }
+
+  assert {
+    condition     = keys(jsondecode(output.topics).events.settings) == ["cleanup.policy", "max.message.bytes", "retention.ms"]
+    error_message = "a serverless cluster takes no other settings of a topic"
   }
 }
 
