@@ -27,6 +27,8 @@ JUDGED = {
     "required",
     "type",
 }
+LOOSENS = {"minContains", "prefixItems"}
+"""Keywords whose absence may be tighter: others mean less beside them."""
 SAY_NOTHING = {"$comment", "$id", "$schema", "default", "description", "examples", "title"}
 
 
@@ -58,7 +60,7 @@ def incompatibilities(old: Schema, new: Schema, direction: Direction = "backward
 
 def _narrower(wide: Schema, narrow: Schema, at: str, who: str) -> list[str]:
     """Say what is valid by ``wide`` and may not be by ``narrow``."""
-    if wide is False or narrow is True or wide == narrow:
+    if wide is False or narrow is True or _key(wide) == _key(narrow):
         return []
     if narrow is False:
         return [f"{at}: nothing is valid by {who}"]
@@ -67,8 +69,11 @@ def _narrower(wide: Schema, narrow: Schema, at: str, who: str) -> list[str]:
 
 
 def _differences(wide: Mapping[str, Any], narrow: Mapping[str, Any], at: str, who: str) -> Iterator[str]:
-    for keyword in sorted(set(narrow) - JUDGED - SAY_NOTHING):
-        if wide.get(keyword) != narrow[keyword]:
+    unknown = set(narrow) - JUDGED - SAY_NOTHING | (LOOSENS & set(wide))
+    if any(isinstance(each.get("items"), list) for each in (wide, narrow)):  # one schema for each place: old drafts
+        unknown.add("items")
+    for keyword in sorted(unknown):
+        if not _same(wide, narrow, keyword):
             yield f"{at}: {keyword} of {who} can't be judged"
     values, types = _values(wide), _types(wide)
     for each in sorted(types - _allowed(narrow)):
@@ -83,7 +88,7 @@ def _differences(wide: Mapping[str, Any], narrow: Mapping[str, Any], at: str, wh
     yield from _bounds(wide, narrow, types, at, who)
     if "object" in types:
         yield from _objects(wide, narrow, at, who)
-    if "array" in types and "items" in narrow:
+    if "array" in types and "items" in narrow and "items" not in unknown:
         yield from _narrower(wide.get("items", True), narrow["items"], f"{at}[]", who)
 
 
@@ -116,11 +121,19 @@ def _objects(wide: Mapping[str, Any], narrow: Mapping[str, Any], at: str, who: s
     yield from _narrower(others, other_ones, f"{at}.*", who)
 
 
+def _same(wide: Mapping[str, Any], narrow: Mapping[str, Any], keyword: str) -> bool:
+    if keyword in wide and keyword in narrow:
+        return _key(wide[keyword]) == _key(narrow[keyword])
+    return keyword not in wide and keyword not in narrow
+
+
 def _values(schema: Mapping[str, Any]) -> list[Any] | None:
     """Return the values that a schema lists, if it does."""
-    if "const" in schema:
-        return [schema["const"]]
-    return list(schema["enum"]) if "enum" in schema else None
+    listed = list(schema["enum"]) if "enum" in schema else None
+    if "const" not in schema:
+        return listed
+    const = schema["const"]
+    return [const] if listed is None or _key(const) in set(map(_key, listed)) else []
 
 
 def _types(schema: Mapping[str, Any]) -> frozenset[str]:

@@ -47,6 +47,26 @@ def test_a_change_is_judged_and_told(new: Any, reason: str) -> None:
     assert any(each.startswith(reason) for each in found) if reason else found == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ({"const": 1}, {"const": True}, "$: only some values"),
+        ({"const": 1}, {"const": 1.0}, ""),
+        ({"enum": [0, "a"]}, {"enum": [False, "a"]}, "$: only some values"),
+        ({"const": 1}, {"const": 1, "enum": [2]}, "$: only some values"),
+        ({"not": {"const": 1}}, {"not": {"const": True}}, "$: not of the new schema can't be judged"),
+        ({"prefixItems": [{}], "items": {"type": "null"}}, {"items": {"type": "null"}}, "$: prefixItems"),
+        ({"contains": {"const": 1}, "minContains": 0}, {"contains": {"const": 1}}, "$: minContains"),
+        ({"items": [{"type": "null"}]}, {"items": [{"type": "string"}]}, "$: items of the new schema can't be judged"),
+        ({"items": [{}]}, {"items": {"type": "string"}}, "$: items of the new schema can't be judged"),
+        ({"items": [{}], "minLength": 2}, {"items": [{}]}, ""),
+    ],
+)
+def test_what_python_takes_for_equal_and_what_is_left_out_is_judged(old: Any, new: Any, reason: str) -> None:
+    found = incompatibilities(old, new)
+    assert any(each.startswith(reason) for each in found) if reason else found == []
+
+
 def test_names_by_pattern_keep_a_closed_schema_open() -> None:
     old = {"type": "object", "patternProperties": {"^a": {}}, "additionalProperties": False}
     assert incompatibilities(old, {"type": "object", "properties": {"a": {"maximum": 1}}}) != []
@@ -87,6 +107,9 @@ def schemas(deeper: some.SearchStrategy[Any]) -> some.SearchStrategy[Any]:
             "maxLength": some.integers(0, 2),
             "pattern": some.sampled_from(["x", "y$"]),
             "items": deeper,
+            "prefixItems": some.lists(deeper, min_size=1, max_size=2),
+            "contains": some.just({"type": "null"}),
+            "minContains": some.integers(0, 1),
             "required": some.lists(NAMES, max_size=2, unique=True),
             "properties": some.dictionaries(NAMES, deeper, max_size=2),
             "patternProperties": some.just({"a": {"type": "string"}}),
