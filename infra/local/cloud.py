@@ -16,7 +16,7 @@ from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.bigquery import BigQuery
 from infra.local.cron import Cron
-from infra.local.kafka import CLIENT_ENVIRONMENT, VARIABLE, Kafka, brokers
+from infra.local.kafka import CLIENT_ENVIRONMENT, VARIABLE, Kafka, cluster
 from infra.local.postgres import Postgres, outside_root
 from infra.local.service import (
     CANNOT_SAVE,
@@ -279,7 +279,12 @@ class Cloud:
     def kafka_brokers(self) -> int:
         """Return how many brokers there are: no topic can have more replicas."""
         there = self.endpoint("kafka")
-        return len(brokers(there.host, there.port))
+        try:
+            return len(cluster(there.url))
+        except OSError as error:
+            raise OrreryError(
+                f"no Kafka answers at {there.url}: {error}", next_step="start the local one: make up SERVICE=kafka"
+            ) from error
 
     def drop_topics(self, prefix: str) -> None:
         """Delete the topics and consumer groups whose names begin with a prefix; fine when there are none."""

@@ -84,19 +84,16 @@ class Kafka:
         if not value:
             return None
         servers = parse(value)
-        return Endpoint(",".join(f"{host}:{port}" for host, port in servers), *servers[0])
+        named = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in servers]
+        return Endpoint(",".join(named), *servers[0])
 
     def problem_elsewhere(self, there: Endpoint) -> str:
         """Return why the named cluster can't be used, or nothing when one of its servers answers."""
-        problems = []
-        for host, port in parse(there.url):
-            try:
-                brokers(host, port)
-            except (OSError, ValueError) as error:
-                problems.append(f"{host}:{port}: {error}")
-            else:
-                return ""
-        return "; ".join(problems)
+        try:
+            cluster(there.url)
+        except OSError as error:
+            return str(error)
+        return ""
 
     def check_elsewhere(self, there: Endpoint) -> None:
         """Refuse a named cluster that does not answer."""
@@ -137,6 +134,23 @@ def parse(value: str) -> list[tuple[str, int]]:
             raise OrreryError(f"{VARIABLE}={value} is not host:port", next_step=INSTEAD)
         servers.append((host.strip("[]"), int(port)))
     return servers
+
+
+def cluster(servers: str) -> list[tuple[str, int]]:
+    """Return the brokers of a cluster as the first of its servers that answers says; see `brokers`.
+
+    Raises
+    ------
+    OSError
+        None of them answers; it says why for each.
+    """
+    problems = []
+    for host, port in parse(servers):
+        try:
+            return brokers(host, port)
+        except (OSError, ValueError) as error:
+            problems.append(f"{host}:{port}: {error}")
+    raise OSError("; ".join(problems))
 
 
 def brokers(host: str, port: int, timeout_s: float = 3.0) -> list[tuple[str, int]]:

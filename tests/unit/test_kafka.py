@@ -16,7 +16,7 @@ from unittest.mock import ANY
 import pytest
 
 from infra.errors import OrreryError
-from infra.local import kafka
+from infra.local import Cloud, kafka
 from infra.local.broker import groups as groups_module
 from infra.local.broker import log, wire
 from infra.local.broker.groups import Groups, Journal, Offset
@@ -538,7 +538,22 @@ def test_without_a_name_it_is_the_local_broker(monkeypatch: pytest.MonkeyPatch, 
     assert kafka.Kafka(Place(tmp_path)).elsewhere() is None
     monkeypatch.setenv("KAFKA_BOOTSTRAP", " a:1, [::1]:2 ")
     there = kafka.Kafka(Place(tmp_path)).elsewhere()
-    assert there is not None and (there.url, there.host, there.port) == ("a:1,::1:2", "a", 1)
+    assert there is not None and (there.url, there.host, there.port) == ("a:1,[::1]:2", "a", 1)
+    assert kafka.parse(there.url) == [("a", 1), ("::1", 2)]
+
+
+def test_brokers_are_counted_by_the_first_server_that_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def asked(host: str, port: int) -> list[tuple[str, int]]:
+        if host == "gone":
+            raise ConnectionRefusedError(111, "Connection refused")
+        return [(host, port), ("another", 1), ("third", 1)]
+
+    monkeypatch.setattr(kafka, "brokers", asked)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "gone:1,there:2")
+    assert Cloud(tmp_path).kafka_brokers() == 3
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "gone:1,gone:2")
+    with pytest.raises(OrreryError, match="no Kafka answers at gone:1,gone:2: .*refused.*refused"):
+        Cloud(tmp_path).kafka_brokers()
 
 
 # -------------------------------------------------------------------------------------------------- topics
