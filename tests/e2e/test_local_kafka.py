@@ -192,21 +192,29 @@ say([committed, [value for *_, value in read("sink")]])
     assert found == [[-1001, 3], ["commit_transaction"]]
 
 
-PRODUCE_UNTIL_THE_END = """
+PRODUCE_THROUGH_A_KILL = """
+import threading
 by = producer(enable_idempotence=True, linger_ms=1)
 acknowledged, number = [], 0
 def note(error, message):
     if error is None:
-        acknowledged.append(message.value().decode())
-say("ready")
-end = time.monotonic() + 3
-while time.monotonic() < end:
-    for _ in range(10):
-        by.produce("killed", str(number), on_delivery=note)
-        number += 1
-    by.poll(0.002)
+        acknowledged.append(int(message.value()))
+def produce_until(enough):
+    global number
+    while not enough():
+        for _ in range(10):
+            by.produce("killed", str(number), on_delivery=note)
+            number += 1
+        by.poll(0.002)
+produce_until(lambda: len(acknowledged) >= 500)
+say(len(acknowledged))
+killed = threading.Thread(target=sys.stdin.readline)
+killed.start()
+produce_until(lambda: not killed.is_alive())
+afterwards = number
+produce_until(lambda: acknowledged[-1] >= afterwards + 500)
 assert by.flush(20) == 0
-say([number, acknowledged])
+say([number, afterwards, acknowledged])
 send("killed", "last")
 """
 CONSUME_UNTIL_THE_LAST = """
@@ -227,21 +235,21 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged_and_doubles_no
     """Producer and consumer go on through it: what is sent again is there once."""
     run(kafka, "make('killed'); say(0)")
     reading = start(kafka, CONSUME_UNTIL_THE_LAST)
-    process = start(kafka, PRODUCE_UNTIL_THE_END)
+    process = start(kafka, PRODUCE_THROUGH_A_KILL)
     assert process.stdout
-    assert process.stdout.readline() == '"ready"\n'
-    until(lambda: run(kafka, "say(len(read('killed')))") > 0, 20, "records come")
+    before = json.loads(process.stdout.readline())
     killed(kafka)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate("\n", timeout=60)
     assert process.returncode == 0, err
-    sent, acknowledged = json.loads(out)
-    found = [value for *_, value in run(kafka, "say(read('killed'))")][:-1]
+    sent, afterwards, acknowledged = json.loads(out)
+    assert 0 < before < afterwards < max(acknowledged), "it was at work before, meanwhile and afterwards"
+    found = [int(value) for *_, value in run(kafka, "say(read('killed'))")[:-1]]
     assert len(found) == len(set(found)), "nothing is there twice"
     assert set(acknowledged) == set(found) and len(found) == sent > 1000
-    assert found == sorted(found, key=int), "and all is in order"
+    assert found == sorted(found), "and all is in order"
     out, err = reading.communicate(timeout=90)
     assert reading.returncode == 0, err
-    assert json.loads(out) == found, "who reads meanwhile gets the same, once"
+    assert list(map(int, json.loads(out))) == found, "who reads meanwhile gets the same, once"
 
 
 def test_an_open_transaction_outlives_a_kill_and_is_committed_after_it(kafka: Cloud) -> None:
@@ -289,6 +297,7 @@ def test_a_named_cluster_takes_the_brokers_place(kafka: Cloud, tmp_path: Path, m
     elsewhere = Cloud(tmp_path / "other")
     monkeypatch.setenv("KAFKA_BOOTSTRAP", f"127.0.0.1:9,{there}")
     assert elsewhere.up(["kafka"])["kafka"].url == f"127.0.0.1:9,{there}"
+    assert elsewhere.kafka_brokers() == 1
     (found,) = [one for one in elsewhere.status() if one.name == "kafka"]
     assert (found.state, found.pid) == ("running", None) and "KAFKA_BOOTSTRAP" in found.note
     assert not elsewhere.supervisor.is_running()
