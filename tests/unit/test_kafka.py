@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -16,8 +20,10 @@ from infra.local import kafka
 from infra.local.broker import log, wire
 from infra.local.broker.groups import Groups, Journal, Offset
 from infra.local.broker.log import Partition, Refused, Topics
+from infra.local.broker.server import Broker
 from infra.local.broker.transactions import Transactions, crc32c, marker
 from infra.local.service import Place
+from infra.paths import ROOT
 from jobs import kafka_topics
 from jobs.kafka import client_settings
 from jobs.kafka_topics import Found, Topic, TopicsRefused
@@ -30,6 +36,19 @@ def batch(
     rest = log.HEADER.pack(0, 0, 0, 2, 0, 0x10 if open else 0, count - 1, at, at, producer, epoch, sequence, count)[21:]
     rest += b"r" * 20 * count
     return struct.pack(">qiibI", 0, len(rest) + 9, 0, 2, zlib.crc32(rest)) + rest
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int = 1) -> None:
+    """Let one call of a method find the disk full."""
+    whole, calls = getattr(owner, name), []
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == at:
+            raise OSError(28, "No space left on device")
+        return whole(*args)
+
+    monkeypatch.setattr(owner, name, call)
 
 
 def offsets(data: bytes) -> list[int]:
@@ -53,13 +72,16 @@ def test_what_was_appended_is_read_from_any_offset_and_after_a_restart(tmp_path:
 
 
 @pytest.mark.parametrize("cut", [1, 30, 61, 80])
-def test_a_batch_that_was_half_written_is_cut_away(tmp_path: Path, cut: int) -> None:
+def test_a_batch_that_was_half_written_is_cut_away_and_told(
+    tmp_path: Path, cut: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     part = Partition(tmp_path, {})
     part.append(batch(2))
     part.append(batch(2))
     (file,) = tmp_path.glob("*.log")
     file.write_bytes(file.read_bytes()[:-cut])
     again = Partition(tmp_path, {})
+    assert f"{file}: {len(batch(2)) - cut} bytes at its end" in capsys.readouterr().out
     assert again.end == 2 and offsets(again.read(0, 1 << 20, 2)) == [0]
     assert again.append(batch()) == 2
 
@@ -118,6 +140,35 @@ def test_size_is_kept_in_bounds_and_records_can_be_deleted(tmp_path: Path) -> No
         part.delete_before(11)
 
 
+def test_a_full_disk_is_emptied_by_retention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    part = Partition(tmp_path, {"segment.bytes": "300"})
+    for number in range(6):
+        part.append(batch(at=1000 * number))
+    monkeypatch.setattr(Path, "write_text", full)
+    part.settings = {"retention.ms": "1000"}
+    part.retain(now_ms=4500)
+    assert part.start == part.segments[0].base == Partition(tmp_path, {}).start == 3
+    with pytest.raises(OSError):
+        part.delete_before(4)
+    assert part.start == 3 and offsets(part.read(3, 1 << 20, 6)) == [3, 4, 5]
+
+
+def test_a_topic_that_the_disk_refuses_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = Topics(tmp_path)
+    for name in ("a", "b"):
+        topics.create(name, 1, {"retention.ms": "1"})
+        topics.get(name, 0).append(batch())
+    failing_once(monkeypatch, topics.get("a", 0), "delete_before")
+    topics.retain()
+    assert [topics.get(name, 0).start for name in ("a", "b")] == [0, 1]
+    assert "a: [Errno 28] No space left on device" in capsys.readouterr().out
+
+
 def test_a_moment_is_found_by_its_batch(tmp_path: Path) -> None:
     part = Partition(tmp_path, {})
     for at in (1000, 2000, 3000):
@@ -151,16 +202,31 @@ def test_a_topic_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_broker_leaves_the_data_of_the_first_alone(tmp_path: Path) -> None:
+    first = Broker(tmp_path, "127.0.0.1", 0)
+    first.topics.create("t", 1, {})
+    (file,) = (tmp_path / "topics" / "t" / "0").glob("*.log")
+    file.write_bytes(b"being written")
+    command = [sys.executable, "-P", "-m", "infra.local.broker", str(tmp_path), "0"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and done.stdout == ""
+    said = f"another broker has its data in {tmp_path} (next: stop that one, or take another folder)"
+    assert done.stderr == f"error: {said}\n"
+    assert file.read_bytes() == b"being written"
+
+
 # --------------------------------------------------------------------------------- offsets, transactions
 
 
-def test_a_journal_forgets_a_line_that_was_cut_off_and_shrinks(tmp_path: Path) -> None:
+def test_a_journal_forgets_a_line_that_was_cut_off_and_shrinks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     journal = Journal(tmp_path / "j")
     journal.add([1])
     journal.add([2])
     (tmp_path / "j").write_bytes((tmp_path / "j").read_bytes()[:-2])
     again = Journal(tmp_path / "j")
-    assert again.old == [[1]]
+    assert again.old == [[1]] and "j: 2 bytes at its end" in capsys.readouterr().out
     again.add([3])
     assert Journal(tmp_path / "j").old == [[1], [3]]
     again.replace([[4]])
@@ -210,6 +276,85 @@ def test_a_newer_holder_aborts_and_locks_out_the_older(held: tuple[Topics, Group
     assert part.append(batch(producer=producer, epoch=epoch + 1, sequence=0)) == part.end - 1
 
 
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("commit", [True, False])
+def test_an_end_that_the_disk_refused_is_carried_out_when_it_is_asked_for_again(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, commit: bool, at: int
+) -> None:
+    topics, _, all = held
+    producer, epoch = all.begin_producer("mover", 1000)
+    one = all.check("mover", producer, epoch)
+    all.add(one, {("t", 0)})
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    if at < 3:
+        failing_once(monkeypatch, all._journal, "add", at=at)
+    else:
+        failing_once(monkeypatch, part, "_write")
+    with pytest.raises(OSError):
+        all.end(one, commit=commit)
+    all.end(one, commit=commit)
+    assert part.stable == part.end == 2 and len(part.aborted) == (not commit)
+    assert Transactions(tmp_path, topics, Groups(tmp_path)).all["mover"] == replace(one, begun=ANY)
+
+
+def test_partitions_and_producers_that_the_disk_refused_are_asked_for_again(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    topics, _, all = held
+    failing_once(monkeypatch, all._journal, "add", at=2)
+    with pytest.raises(OSError):
+        all.begin_producer("payer", 1000)
+    producer, epoch = all.begin_producer("payer", 1000)
+    one = all.check("payer", producer, epoch)
+    for partitions in (set[tuple[str, int]](), {("t", 0)}):
+        failing_once(monkeypatch, all._journal, "add")
+        with pytest.raises(OSError):
+            all.add(one, partitions)
+        all.add(one, partitions)
+        kept = Transactions(tmp_path, topics, Groups(tmp_path)).all["payer"]
+        assert (kept.producer, kept.state, kept.partitions) == (producer, "open", partitions)
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    failing_once(monkeypatch, part, "_write")
+    with pytest.raises(OSError):
+        all.begin_producer("payer", 1000)
+    all.begin_producer("payer", 1000)
+    assert not part.open and len(part.aborted) == 1
+
+
+def test_a_transaction_that_takes_too_long_is_aborted_once_the_disk_takes_it(
+    held: tuple[Topics, Groups, Transactions], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, all = held
+    for id in ("first", "second"):
+        all.add(all.check(id, *all.begin_producer(id, 1)), {("t", 0)})
+    failing_once(monkeypatch, all._journal, "add")
+
+    async def play() -> None:
+        watching = asyncio.create_task(all.watch())
+        while not watching.done() and any(one.state == "open" for one in all.all.values()):
+            await asyncio.sleep(0.01)
+        assert watching.cancel()
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+    assert {one.epoch for one in all.all.values()} == {1}
+    assert "first: [Errno 28] No space left on device" in capsys.readouterr().out
+
+
+def test_what_is_open_and_nobodys_is_aborted_at_the_start(
+    held: tuple[Topics, Groups, Transactions], tmp_path: Path
+) -> None:
+    topics, groups, all = held
+    producer, epoch = all.begin_producer("mine", 1000)
+    all.add(all.check("mine", producer, epoch), {("t", 0)})
+    part = topics.get("t", 0)
+    part.append(batch(producer=producer, sequence=0, open=True))
+    part.append(batch(producer=5, epoch=3, sequence=0, open=True))
+    Transactions(tmp_path, topics, groups)
+    assert list(part.open) == [producer] and part.aborted == [(5, 1, 2)]
+
+
 def test_the_checksum_is_castagnolis() -> None:
     assert crc32c(b"123456789") == 0xE3069283
 
@@ -217,12 +362,13 @@ def test_the_checksum_is_castagnolis() -> None:
 # ----------------------------------------------------------------------------------------------- groups
 
 
-def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -> None:
-    def request(member: str = "", **more: Any) -> dict[str, Any]:
-        protocols = [{"name": "range", "metadata": b""}]
-        facts = {"group": "g", "session": 1000, "rebalance": 1000, "kind": "consumer", "protocols": protocols}
-        return {**facts, "member": member, **more}
+def request(member: str = "", **more: Any) -> dict[str, Any]:
+    protocols = [{"name": "range", "metadata": b""}]
+    facts = {"group": "g", "session": 1000, "rebalance": 1000, "kind": "consumer", "protocols": protocols}
+    return {**facts, "member": member, **more}
 
+
+def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -> None:
     async def play() -> None:
         groups = Groups(tmp_path)
         group = groups.get("g")
@@ -248,6 +394,46 @@ def test_a_silent_member_makes_room_and_an_unknown_one_is_told(tmp_path: Path) -
         assert restarted.members[second["member"]].assignment == b"all"
         group.leave(second["member"])
         assert group.state == "Empty" and not Groups(tmp_path).get("g").members
+        watching.cancel()
+
+    asyncio.run(play())
+
+
+def test_a_member_without_a_protocol_is_refused(tmp_path: Path) -> None:
+    group = Groups(tmp_path).get("g")
+    with pytest.raises(Refused) as caught:
+        asyncio.run(asyncio.wait_for(group.join(request(protocols=[]), 3, "c", "h"), 5))
+    assert caught.value.code == 23 and not group.members
+
+
+def test_a_group_that_fails_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play() -> None:
+        groups = Groups(tmp_path)
+        monkeypatch.setattr(groups.get("broken"), "tick", lambda: {}["nothing"])
+        watching = asyncio.create_task(groups.watch())
+        joined = await asyncio.wait_for(groups.get("g").join(request(), 3, "c", "h"), 5)  # the watch completes it
+        assert joined["generation"] == 1
+        watching.cancel()
+
+    asyncio.run(play())
+    assert "group broken: KeyError('nothing')" in capsys.readouterr().out
+
+
+def test_shares_that_the_disk_refused_are_handed_out_when_the_leader_says_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        groups = Groups(tmp_path)
+        group, watching = groups.get("g"), asyncio.create_task(groups.watch())
+        first = await group.join(request(), 3, "c", "h")
+        shares = {**first, "assignments": [{"member": first["member"], "assignment": b"all"}]}
+        failing_once(monkeypatch, groups._journal, "add")
+        with pytest.raises(OSError):
+            await group.sync(shares)
+        assert await group.sync(shares) == b"all"
+        assert Groups(tmp_path).get("g").members[first["member"]].assignment == b"all"
         watching.cancel()
 
     asyncio.run(play())

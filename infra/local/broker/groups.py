@@ -7,7 +7,6 @@ a restart as if there had been none.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import json
 import os
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.local.broker.log import Refused
+from infra.local.broker.log import Refused, cut
 
 GROUP_ID_MISSING, ILLEGAL_GENERATION, OTHER_PROTOCOL, UNKNOWN_MEMBER, WRONG_SESSION = 24, 22, 23, 25, 26
 REBALANCING, MEMBER_ID_NEEDED, NOT_EMPTY, NOT_FOUND = 27, 79, 68, 69
@@ -52,7 +51,7 @@ class Journal:
         self.old = [json.loads(line) for line in whole.splitlines()]
         self.lines = len(self.old)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, len(whole))
+        cut(self._file, len(whole), path)
 
     def add(self, entry: Any) -> None:
         """Append an entry.
@@ -180,6 +179,8 @@ class Group:
         if not LEAST_SESSION_MS <= request["session"] <= MOST_SESSION_MS:
             raise Refused(WRONG_SESSION)
         protocols = {each["name"]: each["metadata"] for each in request["protocols"]}
+        if not protocols:
+            raise Refused(OTHER_PROTOCOL)
         if self.members and (self.kind != request["kind"] or not self._common(protocols)):
             raise Refused(OTHER_PROTOCOL)
         member = self._member(request, version, client, host, protocols)
@@ -331,10 +332,10 @@ class Group:
         }
 
     def _assign(self, shares: dict[str, bytes]) -> None:
-        self.state = "Stable"
         for each in self.members.values():
             each.assignment, each.seen = shares.get(each.id, b""), time.monotonic()
         self._keep(self)
+        self.state = "Stable"  # not before it is written: the leader says it again when the disk refuses
         for each in self.members.values():
             if each.syncing and not each.syncing.done():
                 each.syncing.set_result(each.assignment)
@@ -389,6 +390,8 @@ class Groups:
         """Let go of silent members, for as long as the broker runs."""
         while True:
             for group in list(self.all.values()):
-                with contextlib.suppress(Refused):
+                try:
                     group.tick()
+                except Exception as error:  # one group must not end the broker
+                    print(f"group {group.name}: {error!r}", flush=True)
             await asyncio.sleep(0.1)

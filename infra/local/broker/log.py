@@ -9,6 +9,7 @@ are read from the batches' headers.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import errno
 import json
 import os
@@ -243,16 +244,22 @@ class Partition:
         return -1, -1
 
     def delete_before(self, offset: int) -> int:
-        """Forget records before an offset (-1 is all), and return the first that is left."""
+        """Forget records before an offset (-1 is all), and return the first that is left.
+
+        Whole segments go first, and need nothing written: their files' names say where the log begins. So a full disk
+        can be emptied.
+        """
         offset = self.end if offset == -1 else offset
         if not 0 <= offset <= self.end:
             raise Refused(OUT_OF_RANGE, f"it ends at {self.end}")
         if offset > self.start:
-            self.start = offset
+            self._drop_segments(offset)
+            self.start = max(self.start, self.segments[0].base)
+        if offset > self.start:  # within a segment
             fresh = self.folder / "start.new"
             fresh.write_text(str(offset))
             fresh.replace(self.folder / "start")
-            self._drop_segments()
+            self.start = offset
         return self.start
 
     def retain(self, now_ms: float) -> None:
@@ -344,15 +351,14 @@ class Partition:
     def _segment_of(self, offset: int) -> int:
         return max(bisect.bisect_right([each.base for each in self.segments], offset) - 1, 0)
 
-    def _drop_segments(self) -> None:
-        """Delete the segments that hold only what is before the start; the last one stays, as an empty one."""
-        if self.start == self.end and self.segments[-1].offsets:
+    def _drop_segments(self, start: int) -> None:
+        """Delete the segments that hold only what is before an offset; the last one stays, as an empty one."""
+        if start == self.end and self.segments[-1].offsets:
             self.segments.append(self._opened(self.end))
-        while len(self.segments) > 1 and self.segments[1].base <= self.start:
-            gone = self.segments.pop(0)
-            os.close(gone.file)
-            gone.path.unlink()
-        self.aborted = [each for each in self.aborted if each[2] >= self.start]
+        while len(self.segments) > 1 and self.segments[1].base <= start:
+            self.segments[0].path.unlink()
+            os.close(self.segments.pop(0).file)
+        self.aborted = [each for each in self.aborted if each[2] >= start]
 
     def _load(self) -> None:
         """Read the headers of all batches; cut away what a crash left half written."""
@@ -369,7 +375,7 @@ class Partition:
                     break
                 self._note(segment, batch, data)
                 at += batch.size
-            os.ftruncate(segment.file, at)
+            cut(segment.file, at, path)
         if not self.segments:
             self.segments.append(self._opened(0))
         mark = self.folder / "start"
@@ -468,7 +474,8 @@ class Topics:
         """Delete what is kept no longer."""
         for topic in self.all.values():
             for each in topic.partitions:
-                each.retain(time.time() * 1000)
+                with going_on(topic.name):
+                    each.retain(time.time() * 1000)
 
     def _load(self, path: Path) -> None:
         facts = json.loads((path / "topic.json").read_text())
@@ -489,6 +496,22 @@ def check_settings(settings: Mapping[str, str]) -> None:
                 float(value) if name == "min.cleanable.dirty.ratio" else int(value)
             except ValueError:
                 raise Refused(INVALID_CONFIG, f"Invalid value {value} for configuration {name}: not a number") from None
+
+
+def cut(file: int, size: int, path: Path) -> None:
+    """Cut away what a crash left half written at a file's end, and say how much it was."""
+    if beyond := os.fstat(file).st_size - size:
+        print(f"{path}: {beyond} bytes at its end are no whole entry, and are cut away", flush=True)
+        os.ftruncate(file, size)
+
+
+@contextlib.contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Say that the disk refuses something, and go on: it is tried again, and the broker serves meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        print(f"{what}: {error}", flush=True)
 
 
 def write_json(path: Path, document: object) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import secrets
 import struct
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from infra.errors import OrreryError
 from infra.local.broker.groups import Groups, Offset
 from infra.local.broker.log import (
     DEFAULTS,
@@ -49,11 +51,17 @@ class Broker:
         Where everything is kept.
     host, port : str, int
         Where it listens, and what it tells clients.
+
+    Raises
+    ------
+    OrreryError
+        Another broker has the folder.
     """
 
     def __init__(self, folder: Path, host: str, port: int) -> None:
         self.host, self.port = host, port
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _held(folder)  # before anything is opened: that cuts away what another is writing
         self.cluster = _cluster_id(folder)
         self.topics = Topics(folder / "topics")
         self.groups = Groups(folder)
@@ -559,3 +567,16 @@ def _cluster_id(folder: Path) -> str:
     if not path.exists():
         write_json(path, secrets.token_urlsafe(16))
     return path.read_text().strip().strip('"')
+
+
+def _held(folder: Path) -> TextIO:
+    """Hold a folder; the kernel lets go of it when the process ends, however it ends."""
+    handle = open(folder / "lock", "a")  # noqa: SIM115  # held for as long as the broker is there
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise OrreryError(
+            f"another broker has its data in {folder}", next_step="stop that one, or take another folder"
+        ) from None
+    return handle

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from infra.local.broker.groups import Groups, Journal, Offset
-from infra.local.broker.log import HEADER, Refused, Topics
+from infra.local.broker.log import HEADER, Refused, Topics, going_on
 
 OLD_EPOCH, WRONG_STATE, UNKNOWN_ID, WRONG_TIMEOUT = 47, 48, 49, 50
 LARGEST_EPOCH = 32_000
@@ -64,8 +65,9 @@ class Transactions:
             self.all[id] = one
         self._journal.old = []
         for one in self.all.values():
-            if one.state in ("commit", "abort"):
-                self._carry_out(one)
+            with going_on(one.id):
+                self._finish(one)
+        self._abort_orphans()
 
     def begin_producer(self, id: str | None, timeout_ms: int) -> tuple[int, int]:
         """Return a producer's id and epoch; one that held the transactional id before is locked out."""
@@ -75,15 +77,16 @@ class Transactions:
             raise Refused(WRONG_TIMEOUT)
         one = self.all.get(id)
         if one is None:
-            one = self.all[id] = Transaction(id, self._new_producer(), 0, timeout_ms)
+            one = Transaction(id, self._new_producer(), 0, timeout_ms)
+            self._change(one)
         else:
-            one.epoch += 1
+            self._finish(one)
+            producer, epoch = one.producer, one.epoch + 1
             if one.state == "open":
-                self._decide(one, commit=False)
-            if one.epoch > LARGEST_EPOCH:
-                one.producer, one.epoch = self._new_producer(), 0
-            one.timeout_ms = timeout_ms
-        self._save(one)
+                self._decide(one, commit=False, epoch=epoch)
+            if epoch > LARGEST_EPOCH:
+                producer, epoch = self._new_producer(), 0
+            self._change(one, producer=producer, epoch=epoch, timeout_ms=timeout_ms)
         return one.producer, one.epoch
 
     def check(self, id: str, producer: int, epoch: int) -> Transaction:
@@ -97,18 +100,17 @@ class Transactions:
 
     def add(self, one: Transaction, partitions: set[tuple[str, int]]) -> None:
         """Take partitions into a transaction, which begins with the first."""
+        self._finish(one)
         if one.state != "open":
-            one.state, one.begun = "open", time.monotonic()
-        if not partitions <= one.partitions or not partitions:
-            one.partitions |= partitions
-            self._save(one)
+            self._change(one, state="open", begun=time.monotonic(), partitions=set(partitions))
+        elif not partitions <= one.partitions:
+            self._change(one, partitions=one.partitions | partitions)
 
     def add_offsets(self, one: Transaction, offsets: dict[tuple[str, str, int], Offset]) -> None:
         """Take a group's offsets into a transaction: they count when it is committed."""
         if one.state != "open":
             raise Refused(WRONG_STATE)
-        one.offsets.update(offsets)
-        self._save(one)
+        self._change(one, offsets=one.offsets | offsets)
 
     def check_produce(self, id: str, producer: int, epoch: int, topic: str, partition: int) -> None:
         """Refuse records of a transaction that is not open for this partition."""
@@ -118,6 +120,7 @@ class Transactions:
 
     def end(self, one: Transaction, *, commit: bool) -> None:
         """Commit or abort; a second request for the same is fine."""
+        self._finish(one)
         if one.state == "open":
             self._decide(one, commit=commit)
         elif one.committed != commit:
@@ -130,16 +133,37 @@ class Transactions:
     async def watch(self) -> None:
         """Abort transactions that take too long, for as long as the broker runs."""
         while True:
-            for one in self.all.values():
-                if one.state == "open" and time.monotonic() - one.begun > one.timeout_ms / 1000:
-                    one.epoch += 1
-                    self._decide(one, commit=False)
+            for one in list(self.all.values()):
+                with going_on(one.id):
+                    self._tick(one)
             await asyncio.sleep(0.5)
 
-    def _decide(self, one: Transaction, *, commit: bool) -> None:
-        one.state, one.committed = ("commit" if commit else "abort"), commit
-        self._save(one)
+    def _tick(self, one: Transaction) -> None:
+        self._finish(one)
+        if one.state == "open" and time.monotonic() - one.begun > one.timeout_ms / 1000:
+            self._decide(one, commit=False, epoch=one.epoch + 1)
+
+    def _decide(self, one: Transaction, *, commit: bool, epoch: int | None = None) -> None:
+        epoch = one.epoch if epoch is None else epoch
+        self._change(one, state="commit" if commit else "abort", committed=commit, epoch=epoch)
         self._carry_out(one)
+
+    def _finish(self, one: Transaction) -> None:
+        """Carry out what was decided and could not be carried out then."""
+        if one.state in ("commit", "abort"):
+            self._carry_out(one)
+
+    def _abort_orphans(self) -> None:
+        """End what is open in a partition and belongs to no transaction: its readers would wait for ever."""
+        owned = {
+            (one.producer, *place) for one in self.all.values() if one.state != "empty" for place in one.partitions
+        }
+        for topic in self._topics.all.values():
+            for number, part in enumerate(topic.partitions):
+                for producer in [each for each in part.open if (each, topic.name, number) not in owned]:
+                    data = marker(producer, part.writers[producer].epoch, commit=False)
+                    with going_on(topic.name):
+                        part.mark(data, producer)
 
     def _carry_out(self, one: Transaction) -> None:
         data = marker(one.producer, one.epoch, commit=one.committed)
@@ -150,16 +174,20 @@ class Transactions:
         if one.committed:
             for key, offset in one.offsets.items():
                 self._groups.offsets.commit(key, offset)
-        one.state, one.partitions, one.offsets = "empty", set(), {}
-        self._save(one)
+        self._change(one, state="empty", partitions=set(), offsets={})
 
     def _new_producer(self) -> int:
-        self._next += 1
-        self._journal.add(self._next)
-        return self._next
+        number = self._next + 1
+        self._journal.add(number)
+        self._next = number
+        return number
 
-    def _save(self, one: Transaction) -> None:
-        self._journal.add(one.entry())
+    def _change(self, one: Transaction, **changes: Any) -> None:
+        """Write a change down, then make it: what the journal does not have did not happen."""
+        self._journal.add(replace(one, **changes).entry())
+        for name, value in changes.items():
+            setattr(one, name, value)
+        self.all[one.id] = one
         if self._journal.lines > LINES_KEPT and self._journal.lines > 2 * len(self.all):
             self._journal.replace([self._next, *(each.entry() for each in self.all.values())])
 
