@@ -397,13 +397,19 @@ def _install_crontab(at: Session, live: Live) -> None:
 
 
 def _clear(at: Session) -> None:
-    """Let a stack remove what it keeps in the local cloud beside its resources, if it is deployed."""
+    """Let a stack remove what it keeps in the local cloud beside its resources, if it is deployed.
+
+    One that is half made, or half destroyed, may lack what that takes: its resources are removed all the same.
+    """
     if type(at.stack).clear is Stack.clear:
         return
     state = at.terraform.state()
-    if state.resources:
-        with _stack_code(at.stack.info):
-            at.stack.clear(at.live_from(state))
+    if state.resources and state.outputs:
+        try:
+            with _stack_code(at.stack.info):
+                at.stack.clear(at.live_from(state))
+        except OrreryError as error:
+            at.ui.note(f"what {at.stack.info.id} keeps beside its resources may be left: {error.what}")
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _at_node(event: Any) -> None:
 def _first_failure(result: Any) -> str:
     """Return the first node that failed, with what it said in one line."""
     for each in getattr(result, "results", ()):
-        if str(each.status) in ("error", "fail"):
+        if str(each.status) in ("error", "fail", "runtime error"):
             said = " ".join(str(each.message or each.status).split())
             return f"{each.node.name}: {said[:600]}"
     return ""

@@ -42,7 +42,7 @@ class Comet(BatchStack):
         from infra.live import Check
 
         if not self.target.local:
-            yield from self.ready(live, [self._small_file()])
+            yield from self.ready(live)
             return
         (key,) = self.drop(live, [self._small_file()])
         found = self._landed(self._run(live, "land"), key)

@@ -170,7 +170,7 @@ class Orbit(BatchStack):
         from infra.live import Check
 
         if not self.target.local:
-            yield from self.ready(live, [self._small_file()])
+            yield from self.ready(live)
             return
         (key,) = self.drop(live, [self._small_file()])
         question = f"select h_magnitude, method from orbit_marts.size_estimates where spkid = '{SMOKE}'"

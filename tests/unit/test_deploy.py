@@ -217,6 +217,17 @@ def test_what_a_stack_keeps_beside_its_resources_goes_before_them(
     assert "cleared" not in capsys.readouterr().out, "what is not deployed keeps nothing"
 
 
+def test_a_half_made_stack_that_cannot_clear_is_destroyed_all_the_same(
+    plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clear = "\n    def clear(self, live):\n        live.ui.say(live.outputs['never made'])\n"
+    info = plant("72_clearing", CODE.format(ok=True, run="pass") + clear)
+    terraform.does(**planned(("delete", BUCKET)))
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert terraform.commands == ["init", "plan", "state", "apply"]
+    assert "what 72_clearing keeps beside its resources may be left" in capsys.readouterr().err
+
+
 def test_a_site_is_written_where_the_command_says(
     plant: Callable[..., StackInfo], terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -138,6 +138,8 @@ def test_a_page_of_all_bodies_is_a_feed_too(delivered: SimpleNamespace, tmp_path
         ("{}", "unknown_json"),
         (json.dumps({"near_earth_objects": {"d": [{}]}}), "unknown_json"),
         (json.dumps({"near_earth_objects": {}}), "no_records"),
+        (json.dumps({"fields": list(files.REQUIRED), "data": [["half \ud800"] * 18]}), "bad_encoding"),
+        (json.dumps({"fields": list(files.REQUIRED), "data": [["nul \0"] * 18]}), "nul_byte"),
         (json.dumps({"fields": ["spkid"], "data": []}), "unknown_columns"),
         (json.dumps({"fields": list(files.REQUIRED), "data": [["1"]]}), "column_count"),
     ],

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -109,6 +110,19 @@ def test_a_google_key_goes_into_a_private_file_that_ends_with_the_run(monkeypatc
         path = Path(os.environ["GOOGLE_APPLICATION_CREDENTIALS"])
         assert path.stat().st_mode & 0o077 == 0 and json.loads(path.read_text()) == {"type": "external_account"}
     assert not path.exists()
+
+
+def test_google_is_shown_the_role_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Google's library looks for AWS credentials in the environment, where a task on Fargate has none."""
+    monkeypatch.setenv("ORBIT_SECRET_ARN", "arn:entrance")
+    monkeypatch.setattr(boto3, "client", lambda service: Secrets({"type": "external_account"}))
+    own = SimpleNamespace(access_key="ASIA1", secret_key="s", token="t")
+    role = SimpleNamespace(get_credentials=lambda: SimpleNamespace(get_frozen_credentials=lambda: own))
+    monkeypatch.setattr(boto3, "Session", lambda: role)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "")
+    with access.entered("bigquery", "", write=False):
+        assert os.environ["AWS_ACCESS_KEY_ID"] == "ASIA1" and os.environ["AWS_SESSION_TOKEN"] == "t"
 
 
 class Counted:

@@ -92,6 +92,11 @@ def _open_secret(target: str, secret: str, folder: Path) -> None:
         path.touch(mode=0o600)
         path.write_text(json.dumps(held))
         os.environ["GOOGLE_APPLICATION_CREDENTIALS"] = str(path)
+        if held["type"] == "external_account" and (credentials := boto3.Session().get_credentials()):
+            # Google's library knows no role of a task: it reads these variables.
+            own = credentials.get_frozen_credentials()
+            os.environ.update({"AWS_ACCESS_KEY_ID": own.access_key, "AWS_SECRET_ACCESS_KEY": own.secret_key})
+            os.environ.update({"AWS_SESSION_TOKEN": own.token} if own.token else {})
     if target == "snowflake":
         os.environ.update({variable: held[field] for field, variable in FIELDS.items() if field in held})
     needed = {"snowflake": "private_key", "bigquery": "type"}.get(target, "")

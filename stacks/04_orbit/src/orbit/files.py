@@ -36,7 +36,7 @@ ORIGIN = ("_file", "_line", "_loaded_at")
 TABLES = {"small_bodies": BODIES, "approaches": APPROACHES}
 """The raw tables with their columns, all of them texts; `ORIGIN` follows in each."""
 
-JSON_BYTES = 512 << 20
+JSON_BYTES = 128 << 20
 """Most bytes of a JSON file: unlike a CSV it is held in memory."""
 
 
@@ -155,5 +155,13 @@ def _approaches(found: Any) -> Iterator[Sequence[str]]:
 
 
 def _text(value: Any) -> str:
-    """Return a value of JSON as the raw tables hold it: null is empty, a number as it is written."""
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    """Return a value of JSON as the raw tables hold it: null is empty, a number as it is written.
+
+    JSON can escape what no warehouse takes.
+    """
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    if "\0" in text:
+        raise FileRejected("nul_byte", f"a value has a NUL byte: {text[:40]!r}")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise FileRejected("bad_encoding", f"a value has half of a character: {text[:40]!r}")
+    return text

@@ -13,6 +13,7 @@ import json
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -294,6 +295,10 @@ def main(arguments: list[str] | None = None) -> int:
                     ask(warehouse, chosen.ask)
     except (access.NoAccess, DbtFailed, Imbalance) as error:
         log("error", "failed", error=str(error))
+        return 1
+    except Exception as error:  # the alarm on errors reads lines of the log, not tracebacks
+        traceback.print_exc()
+        log("error", "failed", error=f"{type(error).__name__}: {error}"[:900])
         return 1
     log("info", "finished", target=chosen.target)
     return 0

@@ -123,7 +123,8 @@ class Snowflake:
         self.query(f"put 'file://{delivery.path}' @{RAW}.%{delivery.table} auto_compress=false overwrite=true")
         self.query(
             f"copy into {RAW}.{delivery.table} from '@{RAW}.%{delivery.table}/{delivery.path.name}' purge = true"
-            " file_format = (type = csv skip_header = 1 field_optionally_enclosed_by = '\"' empty_field_as_null = true)"
+            " file_format = (type = csv skip_header = 1 field_optionally_enclosed_by = '\"' empty_field_as_null = true"
+            " escape_unenclosed_field = none)"  # else a backslash takes away the comma behind it
         )
 
     def clear(self) -> None:
@@ -170,7 +171,11 @@ class BigQuery:
 
         fields = [bigquery.SchemaField(name, "STRING") for name in (*TABLES[delivery.table], *ORIGIN)]
         config = bigquery.LoadJobConfig(
-            source_format="CSV", skip_leading_rows=1, schema=fields, write_disposition="WRITE_APPEND"
+            source_format="CSV",
+            skip_leading_rows=1,
+            schema=fields,
+            write_disposition="WRITE_APPEND",
+            allow_quoted_newlines=True,
         )
         with open(delivery.path, "rb") as file:
             table = f"{self.client.project}.{RAW}.{delivery.table}"

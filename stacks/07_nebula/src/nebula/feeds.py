@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jobs.deliveries import LINE_CHARACTERS, Delivery, check_header, read, write
@@ -13,6 +13,8 @@ from jobs.errors import FileRejected
 
 SALES = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 """The columns of UCI's Online Retail, which is a feed of sales lines by itself."""
+VALUE_BYTES = 65_535
+"""Most bytes of a value: the longest text of Redshift."""
 
 FEEDS: dict[str, tuple[str, ...]] = {
     "sales_lines": SALES,
@@ -109,6 +111,14 @@ def encoding(source: Path) -> str:
     return "utf-8-sig"
 
 
+def _short_enough(records: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Pass records on; refuse a file with a value that Redshift has no column for: its COPY would fail as a whole."""
+    for number, record in enumerate(records, 1):
+        if max(map(len, record)) > VALUE_BYTES // 4 and max(len(each.encode()) for each in record) > VALUE_BYTES:
+            raise FileRejected("value_too_long", f"record {number} has a value of more than {VALUE_BYTES:,} bytes")
+        yield record
+
+
 def prepare(source: Path, folder: Path, batch: int) -> Delivery:
     """Check a file and write it in the form of its raw table: the whole file, or nothing.
 
@@ -122,4 +132,4 @@ def prepare(source: Path, folder: Path, batch: int) -> Delivery:
     # The feed whose columns it shares most; a file with another delimiter shares none.
     feed = max(FEEDS, key=lambda name: len(set(FEEDS[name]) & set(header)))
     check_header(header, FEEDS[feed])
-    return write(feed, columns(feed), rows, source.name, content_hash(source), folder, {"_batch": batch})
+    return write(feed, columns(feed), _short_enough(rows), source.name, content_hash(source), folder, {"_batch": batch})

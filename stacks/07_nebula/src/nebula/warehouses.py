@@ -159,7 +159,7 @@ class Redshift:
     It copies from S3: from below ``NEBULA_COPY_PREFIX`` (s3://bucket/prefix/), with the role ``NEBULA_COPY_ROLE``.
     """
 
-    text = "varchar(4096)"
+    text = "varchar(65535)"  # the most that there is, as feeds.py takes no more
 
     def __init__(self) -> None:
         import redshift_connector
