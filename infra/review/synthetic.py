@@ -57,6 +57,9 @@ IDS = {
     "aws_sqs_queue": "https://sqs.{region}.amazonaws.com/{account}/{name}",
 }
 
+NUMBERS = {"aws_msk_configuration": {"latest_revision": 1}}
+"""Numbers that only AWS knows and that another resource can't do without: a plan would fail where it needs them."""
+
 
 @dataclass
 class Synthetic:
@@ -201,6 +204,9 @@ def _known(
             values[name] = before[name]
         else:
             values[name] = _pretended(change, name, kinds.get(name, ""), {**facts, **_texts(values)})
+    for name, number in NUMBERS.get(change["type"], {}).items():
+        if values.get(name) is None:
+            values[name] = number
     return values
 
 
