@@ -95,7 +95,7 @@ scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks an
 mistakes: ## [PLANT="--all"]: plant mistakes in copies of modules and stacks; each must be found
 	@$(ORRERY) env scan >/dev/null
 	"$$($(ORRERY) env test)" -P scripts/plant_mistakes.py $(PLANT)
-lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
+lint: ## ruff, mypy, terraform fmt, shellcheck, compatibility of topics' schemas, stale documentation
 	$(LINT)/ruff check .
 	$(LINT)/ruff format --check .
 	$(LINT)/mypy
@@ -103,6 +103,8 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(ORRERY) terraform fmt -check -recursive infra/policies
 	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/* stacks/*/tests/*.bats
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@shopt -s nullglob; for each in stacks/*/schemas/*.json stacks/signals/*/schemas/*.json; do $(LINT)/check-jsonschema --check-metaschema "$$each" || exit; done
+	@$(ORRERY) schemas
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
 	$(LINT)/ruff check --fix .
