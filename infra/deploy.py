@@ -159,6 +159,10 @@ def deploy(
     OrreryError
         Something failed, a smoke check among it, the user said no, or data would be lost that nobody named.
     """
+    if target_name == "local" and "spark" in info.environments:
+        from infra.local import spark
+
+        spark.python(ui.note)  # before anything is made: it may lack its Java
     with session(info, target_name, ui) as at:
         plan = at.terraform.take(saved) if saved else at.terraform.plan()
         show_plan(plan, info, target_name, ui)
