@@ -48,6 +48,7 @@ CONSUMER = {
     "isolation.level": "read_committed",
     "queued.max.messages.kbytes": 16_384,  # the bound of a worker's memory, beside a record batch
     "fetch.queue.backoff.ms": 10,
+    "fetch.wait.max.ms": 10,  # what is asked for is there; a wait would hold up the next slice
 }
 ARROW = pa.schema(
     [
@@ -156,15 +157,12 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
 
     def latestOffset(self) -> dict[str, Any]:
         """Return where the next batch ends; the same as the last time when nothing came."""
-        ends = self.cluster.ends()
+        begin = without_first(self._last) if self._last else self.initialOffset()
+        wanted: dict[str, Any] = admit(begin, self._kept(begin, self.cluster.ends()), self.options.limit)
         if self._last is None:
-            first = self.initialOffset()
-            self._last = {**admit(first, self._kept(first, ends), self.options.limit), FIRST: first}
-        else:
-            last = without_first(self._last)
-            wanted = admit(last, self._kept(last, ends), self.options.limit)
-            if wanted != last:
-                self._last = wanted
+            self._last = {**wanted, FIRST: begin}
+        elif wanted != begin:
+            self._last = wanted
         return self._last
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[Slice]:
