@@ -20,6 +20,7 @@ Offsets = str | Mapping[str, Mapping[str, int]]
 the earliest and -1 for the latest."""
 
 PATIENCE_S = 120.0
+GROUP = "spark-kafka-source"
 SCHEMA = "key binary, value binary, topic string, partition int, offset long, timestamp timestamp, timestampType int"
 CONNECTOR = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 IAM = {
@@ -38,6 +39,7 @@ def read_stream(
     max_per_trigger: int | None = None,
     fail_on_data_loss: bool = True,
     patience_s: float = PATIENCE_S,
+    group: str = GROUP,
     implementation: Implementation | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Any:
@@ -61,6 +63,9 @@ def read_stream(
         read them. Otherwise it goes on with what there is.
     patience_s : float
         How long brokers may be away, in seconds, before the query fails.
+    group : str
+        The consumer group by whose name the brokers know the query, for clusters that allow each client its own
+        alone. Nothing is committed there.
     implementation : str, optional
         ``connector`` or ``python``; by default the connector where it is on the class path.
     environment : mapping
@@ -77,7 +82,7 @@ def read_stream(
         A variable is missing, or a parameter is none that there is.
     """
     chosen = implementation or available(spark)
-    options = _options(chosen, topics, fail_on_data_loss, patience_s, environment) | {
+    options = _options(chosen, topics, group, fail_on_data_loss, patience_s, environment) | {
         "startingOffsets": _text(starting)
     }
     if max_per_trigger is not None:
@@ -95,12 +100,13 @@ def read_batch(
     ending: Offsets = "latest",
     fail_on_data_loss: bool = True,
     patience_s: float = PATIENCE_S,
+    group: str = GROUP,
     implementation: Implementation | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Any:
     """Return a DataFrame of what is in some topics between two offsets, the second not included; see `read_stream`."""
     chosen = implementation or available(spark)
-    options = _options(chosen, topics, fail_on_data_loss, patience_s, environment)
+    options = _options(chosen, topics, group, fail_on_data_loss, patience_s, environment)
     options |= {"startingOffsets": _text(starting), "endingOffsets": _text(ending)}
     return spark.read.format(_format(spark, chosen)).options(**options).load()
 
@@ -119,6 +125,7 @@ def available(spark: Any) -> Implementation:
 def _options(
     chosen: Implementation,
     topics: Sequence[str],
+    group: str,
     fail_on_data_loss: bool,
     patience_s: float,
     environment: Mapping[str, str],
@@ -127,6 +134,7 @@ def _options(
         raise ValueError(f"topics={topics!r} is not a list of names")
     options = {
         "kafka.bootstrap.servers": environment["KAFKA_BOOTSTRAP_SERVERS"],
+        "kafka.group.id": group,
         "kafka.isolation.level": "read_committed",
         "subscribe": ",".join(topics),
         "failOnDataLoss": str(fail_on_data_loss).lower(),

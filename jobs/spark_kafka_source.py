@@ -24,7 +24,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, DataSourceStrea
 
 from jobs.kafka import client_settings
 from jobs.kafka_offsets import EARLIEST, FIRST, LATEST, Offsets, Place, admit, flat, nested, without_first
-from jobs.spark_kafka import SCHEMA
+from jobs.spark_kafka import GROUP, SCHEMA
 
 T = TypeVar("T")
 
@@ -42,7 +42,6 @@ TRANSIENT = {
     KafkaError.REQUEST_TIMED_OUT,
 }
 CONSUMER = {
-    "group.id": "spark-kafka-source",  # librdkafka wants one; nothing is committed and no group is joined
     "enable.auto.commit": False,
     "enable.partition.eof": True,  # how a slice ends whose last records are markers of transactions
     "isolation.level": "read_committed",
@@ -72,6 +71,7 @@ class Options:
     """What `jobs.spark_kafka` passes, taken out of Spark's map of text."""
 
     servers: str
+    group: str
     topics: tuple[str, ...]
     authentication: str
     region: str
@@ -86,6 +86,7 @@ class Options:
         """Read the options by the names that Spark's own source has for them."""
         return cls(
             servers=options["kafka.bootstrap.servers"],
+            group=options.get("kafka.group.id", GROUP),
             topics=tuple(options["subscribe"].split(",")),
             authentication=options.get("authentication", "none"),
             region=options.get("region", ""),
@@ -363,7 +364,9 @@ def _consumer(options: Options) -> Any:
     """Return this worker's consumer: a worker reads one slice after another, and lives on for the next batch."""
     if options not in _consumers:
         reset = "error" if options.fail_on_data_loss else "earliest"
-        _consumers[options] = Consumer({**options.client(), **CONSUMER, "auto.offset.reset": reset})
+        _consumers[options] = Consumer(
+            {**options.client(), **CONSUMER, "group.id": options.group, "auto.offset.reset": reset}
+        )
     return _consumers[options]
 
 
