@@ -274,8 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bootstrap", help="host:port of the brokers; KAFKA_BOOTSTRAP_SERVERS else")
     commands = parser.add_subparsers(dest="command", required=True)
     applies = commands.add_parser("apply", help="make, grow and configure the declared topics")
-    where = "a JSON file: the module's output `topics`; KAFKA_TOPICS else"
-    applies.add_argument("--topics", type=Path, help=where)
+    source = "a JSON file: the module's output `topics`; what KAFKA_TOPICS holds else"
+    applies.add_argument("--topics", type=Path, help=source)
     applies.add_argument("--check", action="store_true", help="change nothing, only tell what differs")
     removes = commands.add_parser("remove", help="delete the topics and idle groups of a stack")
     removes.add_argument("--prefix", required=True, help="how their names begin")

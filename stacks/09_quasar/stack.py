@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.batch import BatchStack
+from infra.batch import EXAMPLE_DIGEST, BatchStack
 from infra.stack import Module
 
 if TYPE_CHECKING:
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 EVENTS, SMOKE = 60_000, 600
 ARCHIVE = "archive/"
-ENDPOINTS = ["kms", "logs", "monitoring", "secretsmanager", "sts"]
+CHECKPOINTS = "checkpoints/"
+ENDPOINTS = ["ecr.api", "ecr.dkr", "kms", "logs", "secretsmanager", "sts"]
+JARS = (  # of the release's Spark and Scala; uploaded once, see the README
+    "spark-sql-kafka-0-10_2.12-3.5.5.jar",
+    "spark-token-provider-kafka-0-10_2.12-3.5.5.jar",
+    "kafka-clients-3.4.1.jar",
+    "commons-pool2-2.11.1.jar",
+    "aws-msk-iam-auth-2.3.2-all.jar",
+)
 NAMESPACE = "Orrery/Quasar"
 ALARMS = {
     "unexplained": {
@@ -137,6 +145,8 @@ class Quasar(BatchStack):
             allowed_security_group_ids=network.security_group_ids,
             deletion_protection=not self.target.disposable,
         )
+        missed = self.module("missed", "queue", name=self.physical("missed-runs"), kms_key_arn=key.arn)
+        layers = self._jobs(key, network, alerts, archive, stream, store, missed)
         self.module(
             "alarms",
             "alarm_set",
@@ -152,6 +162,7 @@ class Quasar(BatchStack):
         self.output("store_port", store.port, "Its port.")
         self.output("store_name", store.database, "Its database.")
         self.output("store_secret", store.secret_arn, "The secret with its user and password.")
+        self.output("start_requests", layers.start_requests, "What starts each job on EMR Serverless.")
         self.output("alerts", alerts.arn, "Where the alarms go: subscribe your address.")
 
     def smoke(self, live: Live) -> Iterable[Check]:
@@ -159,6 +170,9 @@ class Quasar(BatchStack):
         from infra.live import Check
 
         if not self.target.local:
+            digest = str(self.info.settings["image_digest"])
+            named = digest != EXAMPLE_DIGEST
+            yield Check("an image is named", named, digest if named else "build Dockerfile, push it, name it")
             s3, key = live.client("s3", self.regions[0]), "probe/orrery"
             s3.put_object(Bucket=live.outputs["archive_bucket"], Key=key, Body=b"orrery")
             found = s3.get_object(Bucket=live.outputs["archive_bucket"], Key=key)["Body"].read()
@@ -259,7 +273,95 @@ class Quasar(BatchStack):
                 "layers": {
                     "reads": [self.topic],
                     "writes": [self.dead_letters],
-                    "groups": [f"{self.topic}-ends"],
+                    "groups": [f"{self.topic}-{name}" for name in ("archive", "ends", "windows")],
+                },
+            },
+        )
+
+    def _jobs(
+        self,
+        key: Module,
+        network: Module,
+        alerts: Module,
+        archive: Module,
+        stream: Module,
+        store: Module,
+        missed: Module,
+    ) -> Module:
+        """The two layers on EMR Serverless; the speed layer makes the topics before it reads them."""
+        package = self.code("quasar", ["jobs", "quasar"])
+        registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
+        image = self.info.settings
+        bucket = f"arn:aws:s3:::{self.bucket}"
+        store_grants = {
+            "password": {"actions": ["secretsmanager:GetSecretValue"], "resources": [store.secret_arn]},
+            "data_key": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
+            "list_archive": {"actions": ["s3:ListBucket"], "resources": [bucket]},
+            "read_archive": {"actions": ["s3:GetObject"], "resources": [f"{bucket}/{ARCHIVE}*"]},
+        }
+        kafka = ("connect", "read_topics", "write_topics", "use_groups")
+        stream_grants = {f"kafka_{name}": stream.grants["layers"][name] for name in kafka}
+        return self.module(
+            "layers",
+            "spark_job",
+            name=self.physical("layers"),
+            kms_key_arn=key.arn,
+            alarm_topic_arn=alerts.arn,
+            dead_letter={"queue_arn": missed.arn},
+            bucket={"name": archive.name},
+            package_path=package.path,
+            package_sha256=package.sha256,
+            image=f"{registry}/{image['image_repository']}@{image['image_digest']}",
+            jars=[f"s3://{self.bucket}/jars/{jar}" for jar in JARS],
+            subnet_ids=network.subnet_ids,
+            security_group_ids=network.security_group_ids,
+            environment={
+                "AWS_REGION": self.regions[0],
+                "KAFKA_AUTHENTICATION": stream.authentication,
+                "KAFKA_BOOTSTRAP_SERVERS": stream.bootstrap_servers,
+                "KAFKA_TOPICS": stream.topics,
+                "QUASAR_TOPIC": self.topic,
+                "QUASAR_DEAD_LETTERS": self.dead_letters,
+                "QUASAR_BUCKET": self.bucket,
+                "QUASAR_SCHEME": "s3",
+                "QUASAR_CHECKPOINTS": f"s3://{self.bucket}/{CHECKPOINTS}speed",
+                "QUASAR_ARCHIVE_EVERY_S": "60",
+                "QUASAR_ARCHIVE_FILES": "4",
+                "QUASAR_MAX_PER_TRIGGER": "1000000",
+                "QUASAR_SHUFFLE_PARTITIONS": "12",
+                "DB_HOST": store.host,
+                "DB_PORT": f"{store.port}",
+                "DB_NAME": store.database,
+                "DB_SECRET_ARN": store.secret_arn,
+                "DB_SSLMODE": "require",
+            },
+            jobs={
+                "speed": {
+                    "description": "The speed layer and the archive",
+                    "module": "quasar.speed",
+                    "mode": "STREAMING",
+                    "heartbeat": {"minutes": 15, "pattern": '{ $.event = "windows" }'},
+                    "settings": {"spark.executor.instances": "2"},
+                    "grants": {
+                        **store_grants,
+                        **stream_grants,
+                        "kafka_make_topics": stream.admin_grants["make_topics"],
+                        "write_archive": {
+                            "actions": ["s3:AbortMultipartUpload", "s3:PutObject"],
+                            "resources": [f"{bucket}/{ARCHIVE}*"],
+                        },
+                        "checkpoints": {
+                            "actions": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+                            "resources": [f"{bucket}/{CHECKPOINTS}*"],
+                        },
+                    },
+                },
+                "batch": {
+                    "description": "The batch layer and the reconciliation",
+                    "module": "quasar.batch",
+                    "heartbeat": {"minutes": 1440, "pattern": '{ $.event = "finished" }'},
+                    "schedule": {"expression": "cron(30 1 * * ? *)"},
+                    "grants": store_grants,
                 },
             },
         )

@@ -15,7 +15,6 @@ METRICS: dict[str, str] = {
     "quasar.speed.late": "Count",
     "quasar.speed.duplicates": "Count",
     "quasar.dead_letters": "Count",
-    "quasar.archive.files": "Count",
     "quasar.batch.loaded": "Count",
     "quasar.batch.duplicates": "Count",
     "quasar.batch.duration": "Seconds",

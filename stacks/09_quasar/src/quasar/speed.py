@@ -7,7 +7,7 @@ does not wait for a database that is away, and no night is lost because a window
 ``python -m quasar.speed`` runs until it is stopped, ``--until-caught-up`` until all that is in the topic is in both.
 It reads ``QUASAR_TOPIC``, ``QUASAR_DEAD_LETTERS``, ``QUASAR_BUCKET``, ``QUASAR_CHECKPOINTS`` (a folder or
 ``s3://…``), and what `jobs.kafka`, `jobs.database` and `jobs.spark` read. A stream that fails is started again from
-its checkpoint.
+its checkpoint. Where ``KAFKA_TOPICS`` says what the topics are, it makes them first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from jobs import spark, spark_kafka
+from jobs import kafka_topics, spark, spark_kafka
 from jobs.faults import fault_point
 from jobs.kafka import client_settings
 from jobs.metrics import log
@@ -232,9 +232,10 @@ class Speed:
 
     # -- what the streams do -----------------------------------------------------------------------------------
 
-    def _messages(self) -> DataFrame:
-        settings = self._settings
-        return spark_kafka.read_stream(self._session, [settings.topic], max_per_trigger=settings.max_per_trigger)
+    def _messages(self, stream: Stream) -> DataFrame:
+        topic, most = self._settings.topic, self._settings.max_per_trigger
+        group = f"{topic}-{stream.name}"
+        return spark_kafka.read_stream(self._session, [topic], max_per_trigger=most, group=group)
 
     def _begin_archive(self, stream: Stream) -> Any:
         def write(rows: DataFrame, number: int) -> None:
@@ -242,7 +243,9 @@ class Speed:
             files = archive.write(self._archive, self._letters, rows, batch, self._settings.archive_files)
             log("info", "archived", batch=number, files=len(files))
 
-        return self._query(stream, archive.columns(self._messages()), write, self._settings.archive_every, "append")
+        return self._query(
+            stream, archive.columns(self._messages(stream)), write, self._settings.archive_every, "append"
+        )
 
     def _begin_windows(self, stream: Stream) -> Any:
         def write(rows: DataFrame, number: int) -> None:
@@ -254,7 +257,7 @@ class Speed:
             fault_point("uncommitted_windows")
             log("info", "windows", batch=number, changed=count)
 
-        return self._query(stream, windows(self._messages()), write, self._settings.windows_every, "update")
+        return self._query(stream, windows(self._messages(stream)), write, self._settings.windows_every, "update")
 
     def _query(
         self, stream: Stream, rows: DataFrame, write: Callable[[DataFrame, int], None], every_s: float, mode: str
@@ -311,6 +314,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
+        if "KAFKA_TOPICS" in os.environ and kafka_topics.main(["apply"]):
+            return 1  # it has said why
         session = spark.session("quasar-speed", streaming=True, settings=SPARK)
         speed = Speed(settings, session, Store.from_environment())
         for number in (signal.SIGTERM, signal.SIGINT):
