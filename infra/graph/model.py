@@ -303,6 +303,8 @@ class _Reader:
     def _read_grants(self, name: str, grants: Mapping[str, Mapping[str, Any]]) -> None:
         """Turn what a function may do into arrows: data as it flows, or what it starts."""
         for grant in grants.values():
+            if isinstance(grant, str):  # an output of the module that it is about, whose address is handed over too
+                continue
             heads: set[tuple[str, Heads]] = set()
             for action in grant["actions"]:
                 verb = action.partition(":")[2]

@@ -15,6 +15,7 @@ import boto3
 import psutil
 import psycopg
 from quasar.compare import MINUTES, TOTALS, difference
+from quasar.generate import Plan
 from quasar.journal import read
 from quasar.truth import Truth, truth
 
@@ -91,6 +92,8 @@ class Layers:
             "QUASAR_ARCHIVE_EVERY_S": "0.5",
             "QUASAR_WINDOWS_EVERY_S": "0.5",
             "QUASAR_MAX_PER_TRIGGER": "4000",
+            # Short runs: what the JVM's second compiler would gain, it would not earn back.
+            "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",
         }
         self.partitions(PARTITIONS)
 
@@ -195,6 +198,17 @@ class Layers:
         """Ask the store."""
         with self.store() as connection:
             return connection.execute(query.encode()).fetchall()
+
+    def python(self, *arguments: str) -> str:
+        """Run something in the environment that has Spark, without a session, to its end."""
+        command = [str(spark.python(print)), "-P", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def plan(self) -> Plan:
+        """Return what the gateways send."""
+        return read(self.journal)[0]
 
     def truth(self) -> Truth:
         """Return what the journal says must come of what was sent."""
