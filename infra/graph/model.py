@@ -272,7 +272,8 @@ class _Reader:
         heads: Heads = "both" if rest == "both" else "end"
         if word == "grants":
             given = _mapping(value)  # or jobs, of which each has grants of its own
-            for grants in [each["grants"] for each in given.values() if "grants" in each] or [given]:
+            jobs = [each for each in given.values() if isinstance(each, Mapping) and "grants" in each]
+            for grants in [each["grants"] for each in jobs] or [given]:
                 self._read_grants(name, grants)
         elif word == "replicas":
             for region, given in _mapping(value).items():
