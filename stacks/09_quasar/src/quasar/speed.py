@@ -228,6 +228,8 @@ class Speed:
         if stream.name == "archive":
             values["quasar.dead_letters"], self._letters.sent = self._letters.sent, 0
         measure(stream.name, values)
+        took = {name: took_ms for name, took_ms in progress["durationMs"].items() if took_ms}
+        log("info", "progress", name=stream.name, rows=progress["numInputRows"], took_ms=took)
         return True
 
     # -- what the streams do -----------------------------------------------------------------------------------
