@@ -57,7 +57,8 @@ def apply(live: Live) -> None:
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = done.stdout + done.stderr
-        why = (said.strip().splitlines() or ["the job said nothing"])[-1].removeprefix("error: ")
+        errors = [line.removeprefix("error: ") for line in said.splitlines() if line.startswith("error: ")]
+        why = (errors or said.splitlines() or ["the job said nothing"])[-1]
         raise OrreryError(
             f"the topics can't be made: {why}",
             next_step="mend it, then deploy again: what is made stays",
