@@ -33,8 +33,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 ROOT = Path(__file__).resolve().parent.parent
 STACK = ROOT / "stacks" / "09_quasar"
 sys.path[:0] = [str(ROOT), str(STACK / "src"), str(STACK / "tests")]
@@ -53,6 +51,8 @@ SERVICE = {
 
 def cpu_seconds(pid: int) -> dict[str, float]:
     """Return what a process and its children have used so far, by what they are."""
+    import psutil  # not in the environments of Spark and DuckDB, where parts of this script run
+
     found: dict[str, float] = dict.fromkeys(("JVM", "Python workers", "driver"), 0.0)
     for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         try:
@@ -67,6 +67,8 @@ def cpu_seconds(pid: int) -> dict[str, float]:
 
 def resident_mb(pid: int) -> float:
     """Return what a process and its children have in memory."""
+    import psutil  # as above
+
     total = 0.0
     for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         try:
