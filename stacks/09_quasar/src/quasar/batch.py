@@ -188,6 +188,7 @@ def once(rows: DataFrame, seen: Seen) -> DataFrame:
     from pyspark.sql import functions as f
 
     time_ms = f.unix_millis("event_time")
+    listed = ", ".join(f"'{kind}'" for kind in KINDS)
     known = _batches(rows.sparkSession, seen)
     beside = (f.col("partition") == known.of) & (f.floor(f.col("offset") / BUCKET) == known.bucket)
     within = (f.col("offset") >= known.start) & (f.col("offset") < known.end)
@@ -198,7 +199,7 @@ def once(rows: DataFrame, seen: Seen) -> DataFrame:
         .groupBy("event_id")
         .agg(
             # All of one message: the first one's.
-            f.first(f.array_position(f.array(*map(f.lit, KINDS)), f.col("kind"))).alias("kind_number"),
+            f.first(f.expr(f"array_position(array({listed}), kind)")).alias("kind_number"),
             f.first(f.floor(time_ms / MINUTE_MS)).alias("minute"),
             f.first("temperature_ucelsius").alias("temperature"),
             f.first("voltage_uv").alias("voltage"),
