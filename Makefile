@@ -90,6 +90,7 @@ test-e2e: ## stacks and services, on two local clouds of their own
 	@$(ORRERY) env local >/dev/null
 	@scripts/install_debian.sh "a browser" "google-chrome chromium chromium-browser" chromium fonts-liberation
 	@scripts/install_debian.sh "Java 17" "/usr/lib/jvm/*17*/bin/java" openjdk-17-jre-headless
+	@scripts/install_debian.sh "MariaDB" "mariadbd /usr/sbin/mariadbd" mariadb-server-core mariadb-client-core
 	$(TEST) -m e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
