@@ -7,7 +7,8 @@ For the local worker; on AWS, MSK Connect's connectors are Terraform resources (
     python -m jobs.connectors --url http://127.0.0.1:8083 wait orrery-10-nova-shop
     python -m jobs.connectors --url http://127.0.0.1:8083 status        # also: restart, pause, resume, remove NAME
 
-Needs nothing but Python. The worker's address is in ``CONNECT_URL`` otherwise.
+Where the declaration names a secret, ``apply`` writes its values to the file that the settings read; that needs boto3,
+the rest nothing but Python. The worker's address is in ``CONNECT_URL`` otherwise.
 """
 
 from __future__ import annotations
@@ -251,6 +252,29 @@ def remedy(trace: str) -> str:
     return "look at the worker's log, mend it, then restart it"
 
 
+def read_secret(arn: str) -> dict[str, str]:
+    """Return the values of a secret in Secrets Manager. Needs boto3, and its usual environment.
+
+    Raises
+    ------
+    ConnectorRefused
+        Secrets Manager does not answer, or refuses, or the secret holds no object of texts.
+    """
+    import boto3  # what only talks to a worker does without
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = boto3.client("secretsmanager", region_name=arn.split(":")[3]).get_secret_value(SecretId=arn)
+        values = json.loads(found["SecretString"])
+        return {str(name): str(values[name]) for name in ("username", "password")}
+    except (BotoCoreError, ClientError, IndexError) as error:
+        raise ConnectorRefused(
+            f"the secret {arn} can't be read: {error}; next: check its ARN and your rights"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConnectorRefused(f"the secret {arn} has no username and password; next: write them into it") from error
+
+
 def write_secrets(path: Path, values: Mapping[str, str]) -> None:
     """Write what ``${file:…:name}`` in a connector's settings reads: a file that only its owner can read.
 
@@ -315,6 +339,8 @@ def _run(given: argparse.Namespace) -> int:
     connect = Connect(given.url)
     if given.command == "apply":
         document = json.loads(given.connector.read_text())
+        if secret := document.get("secret"):
+            write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
         changed = connect.apply(document["name"], document["config"])
         print(f"{document['name']}: {'applied' if changed else 'as declared'}")
     elif given.command == "status":

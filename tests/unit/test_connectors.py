@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from jobs import connectors
@@ -187,6 +188,31 @@ def test_the_commands_tell_what_is_going_on(worker: Worker, tmp_path: Path, caps
     worker.say("GET /connectors/shop/status", (200, failed("java.lang.E: x\nCaused by: a.BError: told")))
     assert connectors.main([*url, "status", "shop"]) == 1
     assert "shop: FAILED: told; next: " in capsys.readouterr().out
+
+
+def test_apply_writes_the_secret_before_the_settings_that_read_it(
+    worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from moto import mock_aws
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    file, secret = tmp_path / "connector.json", tmp_path / "shop.properties"
+    command = ["--url", worker.url, "apply", "--connector", str(file)]  # type: ignore[attr-defined]
+    worker.say("PUT /connectors/shop/config", (201, {}))
+    with mock_aws():
+        client = boto3.client("secretsmanager", region_name="us-east-1")
+        arn = client.create_secret(Name="shop", SecretString='{"username": "shop", "password": "pass word"}')["ARN"]
+        document = {"name": "shop", "config": CONFIG, "secret": {"arn": arn, "file": str(secret)}}
+        file.write_text(json.dumps(document))
+        assert connectors.main(command) == 0
+        assert secret.read_text() == "username=shop\npassword=pass\\u0020word\n"
+        client.put_secret_value(SecretId=arn, SecretString="no object")
+        assert connectors.main(command) == 1
+        assert "has no username and password; next: write them into it" in capsys.readouterr().err
+        client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+        assert connectors.main(command) == 1
+        assert "can't be read" in capsys.readouterr().err
 
 
 def test_a_secret_is_for_its_owner_and_read_by_java_as_it_is(tmp_path: Path) -> None:

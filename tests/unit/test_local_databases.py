@@ -174,6 +174,32 @@ def test_another_kafka_is_another_worker(place: Place, environment: Path) -> Non
     assert worker(place, "kafka.example:9092").program(environment, {"main": 8083}) != here
 
 
+def test_a_stacks_connectors_go_and_with_them_the_files_of_their_secrets(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = worker(place)
+    one.secrets.mkdir(parents=True)
+    for name in ("orrery-a-shop", "orrery-b-shop"):
+        (one.secrets / f"{name}.properties").touch()
+    removed: list[tuple[str, bool]] = []
+
+    class Fake(debezium.Connect):
+        def names(self) -> list[str]:
+            return ["orrery-a-shop", "orrery-b-shop"]
+
+        def remove(self, name: str, *, forget: bool = False) -> bool:
+            removed.append((name, forget))
+            return True
+
+    monkeypatch.setattr(debezium, "Connect", Fake)
+    one.drop({"main": 8083}, "orrery-a-")
+    assert removed == [("orrery-a-shop", True)]
+    assert [each.name for each in one.secrets.iterdir()] == ["orrery-b-shop.properties"]
+    monkeypatch.undo()
+    with pytest.raises(OrreryError, match=r"no Kafka Connect worker answers at http://127.0.0.1:9: .*next: make up"):
+        one.drop({"main": 9}, "orrery-b-")
+
+
 def test_an_environment_without_jars_is_an_error(place: Place, tmp_path: Path) -> None:
     with pytest.raises(OrreryError, match="has no Debezium"):
         debezium.wanted(tmp_path / "bin" / "python")
