@@ -117,7 +117,7 @@ resource "snowflake_grant_privileges_to_account_role" "account" {
 }
 
 resource "snowflake_grant_privileges_to_account_role" "integration" {
-  count = var.alarm_topic_arn == null ? 0 : 1
+  count = var.alarm_role_arn == null ? 0 : 1
 
   account_role_name = snowflake_account_role.this["MERGER"].name
   privileges        = ["USAGE"]

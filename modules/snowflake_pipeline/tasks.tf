@@ -64,8 +64,9 @@ resource "snowflake_task" "this" {
   ]
 }
 
+# Counted by the role, whose ARN is written out; the topic's may be known only after the apply.
 resource "snowflake_notification_integration" "this" {
-  count = var.alarm_topic_arn == null ? 0 : 1
+  count = var.alarm_role_arn == null ? 0 : 1
 
   name                  = "${var.name}_ALARMS"
   comment               = "Failed tasks of ${var.name}"
