@@ -221,6 +221,11 @@ variable "tasks" {
   }
 
   validation {
+    condition     = length(distinct(flatten([for task in values(var.tasks) : tolist(task.watches)]))) == length(flatten([for task in values(var.tasks) : tolist(task.watches)]))
+    error_message = "tasks[*].watches: no two tasks can watch one landing table, because what one has read of its stream the other never sees."
+  }
+
+  validation {
     condition     = alltrue([for task in values(var.tasks) : task.cron == null || (task.every_s == null && can(regex("^(\\S+ ){5}[A-Za-z_/+-]+$", task.cron)))])
     error_message = "tasks[*].cron is five fields and a time zone, such as \"15 3 * * * UTC\", and has no every_s beside it."
   }

@@ -166,7 +166,7 @@ run "tasks_run_at_their_time" {
     tasks = {
       MINUTES    = { comment = "Every two", every_s = 120, statements = ["DELETE FROM SHOP.ORDERS"] }
       SECONDS    = { comment = "Every so often", every_s = 45, statements = ["DELETE FROM SHOP.ORDERS"] }
-      NIGHTLY    = { comment = "At night, if anything came", cron = "15 3 * * * UTC", watches = ["MESSAGES"], statements = ["DELETE FROM SHOP.ORDERS"] }
+      NIGHTLY    = { comment = "At night, if anything came", cron = "15 3 * * * UTC", watches = ["DELIVERIES"], statements = ["DELETE FROM SHOP.ORDERS"] }
       SERVERLESS = { comment = "Without a warehouse", serverless = "SMALL", every_s = 60, watches = ["MESSAGES"], statements = ["DELETE FROM SHOP.ORDERS"] }
       PAUSED     = { comment = "Not now", every_s = 60, started = false, failures_to_suspend = 0, statements = ["DELETE FROM SHOP.ORDERS"] }
     }
@@ -367,6 +367,18 @@ run "refuses_to_watch_what_is_not_there" {
 
   variables {
     tasks = { MERGE = { comment = "Merges", watches = ["PARCELS"], statements = ["DELETE FROM SHOP.ORDERS"] } }
+  }
+}
+
+run "refuses_two_tasks_on_one_stream" {
+  command         = plan
+  expect_failures = [var.tasks]
+
+  variables {
+    tasks = {
+      MERGE = { comment = "Merges", watches = ["MESSAGES"], statements = ["DELETE FROM SHOP.ORDERS"] }
+      COUNT = { comment = "Counts", watches = ["MESSAGES"], statements = ["DELETE FROM SHOP.ORDERS"] }
+    }
   }
 }
 
