@@ -175,6 +175,12 @@ def test_what_makes_no_sense_is_refused(what: dict[str, Any], says: str) -> None
         read_stream(Reader(), how.pop("topics"), **how)
 
 
+def test_an_older_spark_without_the_connector_is_told_so() -> None:
+    old: Any = SimpleNamespace(version="3.5.8", readStream=Reader())
+    with pytest.raises(RuntimeError, match=r"Spark 3.5.8 .* name its jars in spark.jars"):
+        read_stream(old, ["a"], implementation="python", environment=PLAIN)
+
+
 def test_a_stack_with_spark_is_refused_before_anything_is_made_when_java_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -190,7 +190,7 @@ def once(rows: DataFrame, seen: Seen) -> DataFrame:
     time_ms = f.unix_millis("event_time")
     listed = ", ".join(f"'{kind}'" for kind in KINDS)
     known = _batches(rows.sparkSession, seen)
-    beside = (f.col("partition") == known.of) & (f.floor(f.col("offset") / BUCKET) == known.bucket)
+    beside = (f.col("partition") == known.of) & (f.expr(f"offset div {BUCKET}") == known.bucket)
     within = (f.col("offset") >= known.start) & (f.col("offset") < known.end)
     told = rows.join(f.broadcast(known), beside & within, "left")
     return (
@@ -200,7 +200,7 @@ def once(rows: DataFrame, seen: Seen) -> DataFrame:
         .agg(
             # All of one message: the first one's.
             f.first(f.expr(f"array_position(array({listed}), kind)")).alias("kind_number"),
-            f.first(f.floor(time_ms / MINUTE_MS)).alias("minute"),
+            f.first(f.expr(f"unix_millis(event_time) div {MINUTE_MS}")).alias("minute"),
             f.first("temperature_ucelsius").alias("temperature"),
             f.first("voltage_uv").alias("voltage"),
             f.min(f.col("late").cast("int")).alias("late"),
