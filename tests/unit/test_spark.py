@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from jobs.kafka_offsets import FIRST, admit, flat, nested, without_first
 from jobs.spark_kafka import read_batch, read_stream
 from tests.unit.test_java import made
 
+DAEMON = "spark.python.daemon.module"
 PARTS = st.dictionaries(st.sampled_from("0123456"), st.tuples(st.integers(0, 900), st.integers(0, 10_000)), min_size=1)
 
 
@@ -92,6 +94,7 @@ def pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     sql = SimpleNamespace(SparkSession=SimpleNamespace(builder=Builder()))
     monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
     for name in (
+        "PYTHONPATH",
         "JAVA_HOME",
         "SPARK_FOLDER",
         "PYSPARK_GATEWAY_PORT",
@@ -121,6 +124,8 @@ def test_a_job_of_this_machine_is_small_and_keeps_its_files_together(
     assert found["spark.master"] == "local[2]" and found["spark.sql.shuffle.partitions"] == "2"
     assert found["spark.sql.warehouse.dir"].startswith(str(tmp_path / "spark"))
     assert (tmp_path / "spark" / "tmp").is_dir()
+    asked = [sys.executable, "-P", "-c", f"import importlib.util; assert importlib.util.find_spec({found[DAEMON]!r})"]
+    subprocess.run(asked, check=True, cwd="/")
 
 
 class Reader:
