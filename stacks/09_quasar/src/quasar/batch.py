@@ -17,8 +17,9 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -27,7 +28,7 @@ from jobs import spark
 from jobs.database import Connection
 from jobs.faults import fault_point
 from jobs.metrics import log
-from quasar.archive import EVENT, MALFORMED, Archive, Archived
+from quasar.archive import EVENT, MALFORMED, Archive, Archived, Manifest
 from quasar.generate import DAY_MS, KINDS, MINUTE_MS
 from quasar.metrics import measure
 from quasar.reconcile import reconcile
@@ -53,6 +54,44 @@ COLUMNS = (
     "late_voltage_sum",
     "pending",
 )
+# Days that a later state of the speed layer may explain.
+WAITING = """
+SELECT DISTINCT day::text FROM quasar.batch_windows WHERE pending > 0
+UNION
+SELECT DISTINCT (window_start AT TIME ZONE 'UTC')::date::text FROM quasar.reconciliation WHERE NOT settled
+"""
+ARCHIVED = """
+SELECT key, max(value::bigint) FROM quasar.batch_manifests, jsonb_each_text(ends) GROUP BY key
+"""
+BEGINS = """
+SELECT key, min(value::bigint)
+FROM quasar.batch_manifests, jsonb_each_text(starts)
+WHERE manifest IN (SELECT manifest FROM quasar.batch_files WHERE verdict = 'event' AND day = ANY(%s::date[]))
+GROUP BY key
+"""
+# Micro-batches that end after the first offset that matters, and the newest one.
+SEEN = """
+SELECT generation, batch_id, starts, ends, (extract(epoch FROM late_before) * 1000)::bigint
+FROM quasar.speed_batches b, (SELECT %s::jsonb AS begins) AS wanted
+WHERE EXISTS (
+    SELECT FROM jsonb_each_text(b.ends) AS e
+    WHERE e.value::bigint > coalesce((begins ->> e.key)::bigint, 0)
+)
+OR (generation, batch_id) = (
+    SELECT generation, batch_id FROM quasar.speed_batches ORDER BY generation DESC, batch_id DESC LIMIT 1
+)
+ORDER BY generation, batch_id
+"""
+NEWEST = """
+SELECT split_part(manifest, '/', 2), max(manifest) FROM quasar.batch_manifests GROUP BY 1
+"""
+# Kafka keeps messages for three days, and what is later than a week is refused.
+FORGET = """
+DELETE FROM quasar.speed_batches b WHERE recorded_at < now() - interval '14 days' AND EXISTS (
+    SELECT FROM quasar.speed_batches later WHERE (later.generation, later.batch_id) > (b.generation, b.batch_id)
+)
+"""
+ATTEMPTS = 3
 FACTS = ("partition", "offset", "event_id", "kind", "event_time", "temperature_ucelsius", "voltage_uv")
 
 
@@ -91,18 +130,21 @@ class Work:
     Parameters
     ----------
     manifests : mapping
-        Those that no run took: key to files, and to the ends of partitions.
+        Those that no run took, by their keys.
     days : mapping
         For each verdict the days to work out, and all files of each.
     seen : Seen
+    taken : int
+        How many manifests were taken before: another number later means that another run was quicker.
     """
 
-    manifests: Mapping[str, tuple[list[Archived], dict[int, int]]]
+    manifests: Mapping[str, Manifest]
     days: Mapping[str, Mapping[str, list[str]]]
     seen: Seen
+    taken: int
 
 
-def plan(connection: Connection, archive: Archive, again: Iterable[str] = ()) -> Work:
+def plan(connection: Connection, archive: Archive, found: Mapping[str, Manifest], again: Iterable[str] = ()) -> Work:
     """Return what is to be done.
 
     Parameters
@@ -110,31 +152,56 @@ def plan(connection: Connection, archive: Archive, again: Iterable[str] = ()) ->
     connection : Connection
         In a transaction that sees one state: the speed layer goes on meanwhile.
     archive : Archive
+    found : mapping
+        Manifests that may be new, by their keys.
     again : iterable of str
         Days to work out though nothing new came, like ``2026-11-30``.
     """
-    taken = {row[0]: row[1] for row in connection.execute("SELECT manifest, ends FROM quasar.batch_manifests")}
-    new = [key for key in archive.manifests() if key not in taken]
-    with ThreadPoolExecutor(8) as pool:
-        manifests = dict(zip(new, pool.map(archive.read, new), strict=True))
-    files = [each for found, _ in manifests.values() for each in found]
-    query = "SELECT DISTINCT day::text FROM quasar.batch_windows WHERE pending > 0"
-    waiting = [row[0] for row in connection.execute(query)]
-    touched = {EVENT: {each.day for each in files if each.verdict == EVENT} | {*waiting, *again}}
-    touched[MALFORMED] = {each.day for each in files if each.verdict == MALFORMED}
-    known = connection.execute("SELECT file, verdict, day::text FROM quasar.batch_files")
-    all_files = [*(Archived(*row) for row in known), *files]
-    days = {
-        verdict: {day: [each.key for each in all_files if (each.verdict, each.day) == (verdict, day)] for day in wanted}
-        for verdict, wanted in touched.items()
-    }
-    ends: dict[int, int] = {}
-    for found in [*map(_offsets, taken.values()), *(ended for _, ended in manifests.values())]:
-        ends = {p: max(ends.get(p, 0), found.get(p, 0)) for p in {*ends, *found}}
-    return Work(manifests, days, seen(connection, ends))
+    keys = list(found)
+    known = connection.execute("SELECT manifest FROM quasar.batch_manifests WHERE manifest = ANY(%s)", (keys,))
+    taken = {row[0] for row in known}
+    manifests = {key: manifest for key, manifest in found.items() if key not in taken}
+    files = [each for manifest in manifests.values() for each in manifest.files]
+    waiting = [day for (day,) in connection.execute(WAITING)]
+    days = {verdict: _touched(connection, verdict, files, [*waiting, *again]) for verdict in (EVENT, MALFORMED)}
+    begins, archived = _extent(connection, manifests, sorted(days[EVENT]))
+    counted = connection.execute("SELECT count(*) FROM quasar.batch_manifests").fetchone()
+    assert counted is not None
+    return Work(manifests, days, seen(connection, archived, begins), int(counted[0]))
 
 
-def seen(connection: Connection, archived: Mapping[int, int]) -> Seen:
+def _touched(
+    connection: Connection, verdict: str, new: Sequence[Archived], again: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the days to work out, each with all of its files; a day without any is none."""
+    days: dict[str, list[str]] = {each.day: [] for each in new if each.verdict == verdict}
+    days |= {day: [] for day in again}
+    query = "SELECT file, day::text FROM quasar.batch_files WHERE verdict = %s AND day = ANY(%s::date[])"
+    for file, day in connection.execute(query, (verdict, sorted(days))):
+        days[day].append(file)
+    for each in new:
+        if each.verdict == verdict:
+            days[each.day].append(each.key)
+    return {day: files for day, files in days.items() if files}
+
+
+def _extent(
+    connection: Connection, new: Mapping[str, Manifest], days: Sequence[str]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the first offset of each partition in the files of some days, and where the archive ends."""
+    begins: dict[int, int] = {}
+    ends = {int(partition): end for partition, end in connection.execute(ARCHIVED)}
+    for partition, start in connection.execute(BEGINS, (list(days),)):
+        begins[int(partition)] = start
+    for manifest in new.values():
+        for partition, end in manifest.ends.items():
+            ends[partition] = max(ends.get(partition, 0), end)
+            start = manifest.starts.get(partition, 0)
+            begins[partition] = min(begins.get(partition, start), start)
+    return begins, ends
+
+
+def seen(connection: Connection, archived: Mapping[int, int], begins: Mapping[int, int]) -> Seen:
     """Return the newest state of the speed layer of which all messages are in the archive.
 
     Parameters
@@ -142,12 +209,13 @@ def seen(connection: Connection, archived: Mapping[int, int]) -> Seen:
     connection : Connection
     archived : mapping
         Partition to the offset after its last archived message.
+    begins : mapping
+        Partition to the first offset that matters: older batches are left out.
     """
-    query = (
-        "SELECT generation, batch_id, starts, ends, (extract(epoch FROM late_before) * 1000)::bigint"
-        " FROM quasar.speed_batches ORDER BY generation, batch_id"
-    )
-    rows = [(g, n, _offsets(s), _offsets(e), late) for g, n, s, e, late in connection.execute(query)]
+    rows = [
+        (generation, number, _offsets(starts), _offsets(ends), late)
+        for generation, number, starts, ends, late in connection.execute(SEEN, (json.dumps(begins),))
+    ]
     covered = [row for row in rows if all(end <= archived.get(each, 0) for each, end in row[3].items())]
     if not covered:
         return Seen()
@@ -163,13 +231,25 @@ def seen(connection: Connection, archived: Mapping[int, int]) -> Seen:
                     batches.append(SpeedBatch(partition, start, end, late))
         # What a newer stream has read again is what it made of it, not the older one.
         for partition in newest[3]:
-            begins = min((row[2].get(partition, 0) for row in mine if partition in row[3]), default=None)
-            if begins is not None:
-                floors[partition] = min(floors.get(partition, begins), begins)
+            first = min((row[2].get(partition, 0) for row in mine if partition in row[3]), default=None)
+            if first is not None:
+                floors[partition] = min(floors.get(partition, first), first)
     following = [row for row in rows if row[:2] > newest[:2] and row[0] == newest[0]]
     # The batch after it drops by the watermark that it began with, which only that batch's own record has.
     late_before = following[0][4] if following else newest[4]
-    return Seen(newest[3], late_before, batches)
+    return Seen(newest[3], late_before, _joined(batches))
+
+
+def _joined(batches: Sequence[SpeedBatch]) -> list[SpeedBatch]:
+    """Put neighbours together that dropped by the same watermark."""
+    found: list[SpeedBatch] = []
+    for each in sorted(batches, key=lambda batch: (batch.partition, batch.start)):
+        last = found[-1] if found else None
+        if last and (last.partition, last.end, last.late_before) == (each.partition, each.start, each.late_before):
+            found[-1] = replace(last, end=each.end)
+        else:
+            found.append(each)
+    return found
 
 
 def _offsets(document: Mapping[str, int]) -> dict[int, int]:
@@ -247,8 +327,6 @@ def counted(events: DataFrame) -> DataFrame:
 
 def compute(session: SparkSession, archive: Archive, work: Work) -> tuple[list[Any], list[Any]]:
     """Return the windows of the days, and the counts of what is malformed by day and reason."""
-    from pyspark.sql import functions as f
-
     # A stream that lost its checkpoint archives again what is there: then a message has its place to be told by.
     streams = {file.split("/")[1] for days in work.days.values() for files in days.values() for file in files}
 
@@ -259,11 +337,11 @@ def compute(session: SparkSession, archive: Archive, work: Work) -> tuple[list[A
         rows = session.read.parquet(*urls).select(*columns)
         return rows.dropDuplicates(["partition", "offset"]) if len(streams) > 1 else rows
 
-    events, malformed = read(EVENT, FACTS), read(MALFORMED, ("partition", "offset", "timestamp", "reason"))
+    events, malformed = read(EVENT, FACTS), read(MALFORMED, ("partition", "offset", "day", "reason"))
     windows = counted(once(events, work.seen)).collect() if events is not None else []
     if malformed is None:
         return windows, []
-    by_day = malformed.groupBy(f.to_date("timestamp").alias("day"), "reason")
+    by_day = malformed.groupBy("day", "reason")
     return windows, by_day.count().collect()
 
 
@@ -294,17 +372,57 @@ def write(connection: Connection, work: Work, windows: Sequence[Any], malformed:
             copy.write_row(tuple(row))
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO quasar.batch_manifests (manifest, ends) VALUES (%s, %s)",
-            [(key, json.dumps(ends)) for key, (_, ends) in work.manifests.items()],
+            "INSERT INTO quasar.batch_manifests (manifest, starts, ends) VALUES (%s, %s, %s)",
+            [(key, json.dumps(each.starts), json.dumps(each.ends)) for key, each in work.manifests.items()],
         )
         cursor.executemany(
             "INSERT INTO quasar.batch_files (file, manifest, verdict, day) VALUES (%s, %s, %s, %s)",
-            [(file.key, key, file.verdict, file.day) for key, (files, _) in work.manifests.items() for file in files],
+            [(file.key, key, file.verdict, file.day) for key, each in work.manifests.items() for file in each.files],
         )
 
 
 def _day(minute: int) -> str:
     return datetime.fromtimestamp(minute * MINUTE_MS // DAY_MS * DAY_MS / 1000, UTC).date().isoformat()
+
+
+class BatchError(Exception):
+    """The days can't be worked out now; the message says what to do."""
+
+
+def _worked_out(
+    session: SparkSession, archive: Archive, store: Store, again: Sequence[str]
+) -> tuple[Work, list[Any], list[Any]]:
+    """Plan, and compute: nothing is written."""
+    newest: list[tuple[Any, ...]] = store.patiently(lambda connection: connection.execute(NEWEST).fetchall())
+    keys = archive.manifests({str(stream): str(manifest) for stream, manifest in newest})
+    with ThreadPoolExecutor(8) as pool:
+        found = dict(zip(keys, pool.map(archive.read, keys), strict=True))
+
+    def planned(connection: Connection) -> Work:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return plan(connection, archive, found, again)
+
+    work = store.patiently(planned)
+    return work, *compute(session, archive, work)
+
+
+def write_once(connection: Connection, work: Work, windows: Sequence[Any], malformed: Sequence[Any]) -> bool:
+    """Write what was worked out, unless another run has taken something meanwhile; tell whether it is in the store.
+
+    A store that was killed while it committed may have done so: then all is there, and nothing is left to do.
+    """
+    connection.execute("LOCK TABLE quasar.batch_days IN EXCLUSIVE MODE")
+    row = connection.execute("SELECT count(*) FROM quasar.batch_manifests").fetchone()
+    mine = "SELECT count(*) FROM quasar.batch_manifests WHERE manifest = ANY(%s)"
+    there = connection.execute(mine, (list(work.manifests),)).fetchone()
+    assert row is not None and there is not None
+    if work.manifests and there[0] == len(work.manifests) and row[0] == work.taken + there[0]:
+        return True
+    if row[0] != work.taken:
+        return False
+    write(connection, work, windows, malformed)
+    connection.execute(FORGET)
+    return True
 
 
 def run(session: SparkSession, archive: Archive, store: Store, again: Sequence[str] = ()) -> dict[str, Any]:
@@ -316,21 +434,14 @@ def run(session: SparkSession, archive: Archive, store: Store, again: Sequence[s
         What was done, and what the reconciliation says: see `quasar.reconcile.reconcile`.
     """
     started = time.monotonic()
-
-    def planned(connection: Connection) -> Work:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return plan(connection, archive, again)
-
-    work = store.patiently(planned)
-    windows, malformed = compute(session, archive, work)
-    fault_point("computed")
-
-    def write_once(connection: Connection) -> None:
-        # Another run may have been quicker: its manifests are there, and the insert of ours fails as a whole.
-        connection.execute("LOCK TABLE quasar.batch_days IN EXCLUSIVE MODE")
-        write(connection, work, windows, malformed)
-
-    store.patiently(write_once)
+    for _ in range(ATTEMPTS):
+        work, windows, malformed = _worked_out(session, archive, store, again)
+        fault_point("computed")
+        if store.patiently(partial(write_once, work=work, windows=windows, malformed=malformed)):
+            break
+        log("warning", "outdated", days=sorted(work.days[EVENT]))
+    else:
+        raise BatchError("other runs were quicker each time; next: let one run end, then run it again")
     fault_point("unreconciled")
     found = store.patiently(reconcile)
     done = {
@@ -365,9 +476,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session = spark.session("quasar-batch")
         done = run(session, archive, store, [day.isoformat() for day in given.day])
         session.stop()
-    except KeyError as error:
-        log("error", "failed", error=f"{error.args[0]} is not set")
-        return 1
     except Exception as error:  # the alarm on errors reads lines of the log, not tracebacks
         traceback.print_exc()
         log("error", "failed", error=f"{type(error).__name__}: {error}"[:2000])

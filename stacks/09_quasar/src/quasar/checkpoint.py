@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from jobs.kafka_offsets import FIRST
 from quasar.store import Batch
+
+INITIAL = "sources/0/0"
 
 
 class Checkpoint:
@@ -34,7 +37,7 @@ class Checkpoint:
         Spark drops late events by the watermark that the batch before began with: the same for all that stand in a row.
         """
         _, ends = self._offsets(number)
-        late_before, starts = self._offsets(number - 1) if number else (0, {})
+        late_before, starts = self._offsets(number - 1) if number else (0, self._first())
         return Batch(self.id, number, starts, ends, late_before)
 
     @property
@@ -50,6 +53,18 @@ class Checkpoint:
         names = [status.getPath().getName() for status in self._files.listStatus(folder)]
         numbers = [int(name) for name in names if name.isdigit()]
         return self._offsets(max(numbers))[1] if numbers else {}
+
+    def _first(self) -> dict[int, int]:
+        """Return where the stream began: the Python source says it with the first batch, Kafka's in a file."""
+        source = json.loads(self._read("offsets/0").splitlines()[2])
+        if FIRST in source:
+            begins = source[FIRST][self._topic]
+        elif self._files.exists(self._jvm.org.apache.hadoop.fs.Path(self._root, INITIAL)):
+            text = self._read(INITIAL)
+            begins = json.loads(text[text.index("{") :])[self._topic]
+        else:
+            begins = {}
+        return {int(each): at for each, at in begins.items()}
 
     def _offsets(self, number: int) -> tuple[int, dict[int, int]]:
         version, about, source = self._read(f"offsets/{number}").splitlines()[:3]

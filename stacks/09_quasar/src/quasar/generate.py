@@ -203,6 +203,13 @@ VARIETIES: list[tuple[str, Any]] = [
     ("impossible_value", lambda plan, event: _with(plan, event, "kind", b'"teapot"')),
     ("impossible_value", lambda plan, event: _with(plan, event, "event_id", b'"\\ud800"')),
     ("impossible_value", lambda plan, event: _with(plan, event, "measured_at", b"12")),
+    *(
+        ("impossible_value", lambda plan, event, name=name, value=value: _with(plan, event, name, value))
+        for name in ("measured_at", "sent_at", "temperature_ucelsius", "voltage_uv")
+        for value in (b"-9223372036854775808", b"9223372036854775807")
+    ),
+    ("impossible_value", lambda plan, event: _with(plan, event, "sequence", b"-9223372036854775808")),
+    ("impossible_value", lambda plan, event: _with(plan, event, "firmware", b'"1.0.0\\n"')),
     # A gateway that lives in the year 2100 would make everything after it late.
     ("impossible_value", lambda plan, event: _with(plan, event, "sent_at", b"4102444800000")),
 ]

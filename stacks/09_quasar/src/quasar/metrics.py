@@ -21,6 +21,7 @@ METRICS: dict[str, str] = {
     "quasar.reconciliation.late": "Count",
     "quasar.reconciliation.unexplained": "Count",
     "quasar.reconciliation.difference": "Percent",
+    "quasar.reconciliation.waiting": "Count",
 }
 """Names, and CloudWatch's unit of each."""
 

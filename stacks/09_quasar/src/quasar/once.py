@@ -21,15 +21,16 @@ from quasar.store import Store
 def main() -> int:
     """Run both; 0 is done, 1 an error."""
     try:
-        settings = speed.Settings.from_environment()
-        session = spark.session("quasar", streaming=True, settings=speed.SPARK)
-        speed.Speed(settings, session, Store.from_environment()).run(until_caught_up=True)
-        archive = Archive(boto3.client("s3"), settings.bucket, scheme=settings.scheme)
-        done = batch.run(session, archive, Store.from_environment())
-        session.stop()
+        settings, store = speed.Settings.from_environment(), Store.from_environment()
     except KeyError as error:
         log("error", "failed", error=f"{error.args[0]} is not set")
         return 1
+    try:
+        session = spark.session("quasar", streaming=True, settings=speed.SPARK)
+        speed.Speed(settings, session, store).run(until_caught_up=True)
+        archive = Archive(boto3.client("s3"), settings.bucket, scheme=settings.scheme)
+        done = batch.run(session, archive, store)
+        session.stop()
     except Exception as error:  # the alarm on errors reads lines of the log, not tracebacks
         traceback.print_exc()
         log("error", "failed", error=f"{type(error).__name__}: {error}"[:2000])

@@ -86,6 +86,20 @@ SELECT
 FROM quasar.reconciliation
 """
 
+# Of the days of one run: what alarms are about, so that an old mistake hides no new one.
+OF_DAYS = """
+SELECT
+    coalesce(sum(batch_events) FILTER (WHERE settled), 0),
+    coalesce(sum(abs(difference)) FILTER (WHERE settled), 0),
+    coalesce(sum(late) FILTER (WHERE settled), 0),
+    count(*) FILTER (
+        WHERE settled AND (unexplained <> 0 OR temperature_unexplained <> 0 OR voltage_unexplained <> 0)
+    ),
+    (SELECT count(*) FROM quasar.reconciliation WHERE NOT settled AND window_start < now() - interval '1 day')
+FROM quasar.reconciliation
+WHERE (window_start AT TIME ZONE 'UTC')::date = ANY(%(days)s::date[])
+"""
+
 
 def reconcile(connection: Connection) -> dict[str, Any]:
     """Compare both layers on the days that changed, write the table, and return its totals.
@@ -111,12 +125,16 @@ def reconcile(connection: Connection) -> dict[str, Any]:
     totals = {column.name: int(value) for column, value in zip(cursor.description, row, strict=True)}
     reasons = connection.execute("SELECT reason, sum(messages) FROM quasar.batch_malformed GROUP BY 1 ORDER BY 2 DESC")
     found: dict[str, Any] = {**totals, "malformed": {reason: int(count) for reason, count in reasons}}
+    row = connection.execute(OF_DAYS, {"days": days}).fetchone()
+    assert row is not None
+    events, difference, late, unexplained, waiting = map(int, row)
     measure(
         "reconcile",
         {
-            "quasar.reconciliation.late": found["late"],
-            "quasar.reconciliation.unexplained": found["unexplained"],
-            "quasar.reconciliation.difference": 100 * found["difference"] / max(1, found["loaded"]),
+            "quasar.reconciliation.late": late,
+            "quasar.reconciliation.unexplained": unexplained,
+            "quasar.reconciliation.difference": 100 * difference / max(1, events),
+            "quasar.reconciliation.waiting": waiting,
         },
     )
     return found
@@ -125,10 +143,11 @@ def reconcile(connection: Connection) -> dict[str, Any]:
 def main() -> int:
     """Reconcile once more; 0 is done, 1 an error, 3 that something can't be explained."""
     try:
-        found = Store.from_environment().patiently(reconcile)
+        store = Store.from_environment()
     except KeyError as error:
         log("error", "failed", error=f"{error.args[0]} is not set")
         return 1
+    found = store.patiently(reconcile)
     log("info", "reconciled", **found)
     return 3 if found["unexplained"] else 0
 

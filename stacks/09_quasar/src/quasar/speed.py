@@ -16,7 +16,6 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -125,6 +124,7 @@ class Stream:
         self.checkpoint = Checkpoint(session, self.path, settings.topic)
         self.query: Any = None
         self.told = -1
+        self.failing_since: float | None = None
         self._begin = begin
 
     def start(self) -> None:
@@ -134,6 +134,8 @@ class Stream:
 
     def stop(self) -> None:
         """Stop it between two batches where that comes soon; one that is cut off is done again by the next start."""
+        if self.query is None:
+            return
         ends_at = time.monotonic() + STOP_S
         while self.query.isActive and self.query.status["isTriggerActive"] and time.monotonic() < ends_at:
             time.sleep(0.05)
@@ -157,6 +159,7 @@ class Speed:
 
     def __init__(self, settings: Settings, session: SparkSession, store: Store) -> None:
         self._settings, self._session, self._store = settings, session, store
+        self.stopping = store.stopping
         self._s3 = boto3.client("s3")
         self._letters = archive.DeadLetters(settings.dead_letters, client_settings())
         self._archive = archive.Archive(self._s3, settings.bucket, scheme=settings.scheme)
@@ -165,7 +168,6 @@ class Speed:
             Stream("windows", settings, session, self._begin_windows),
         ]
         self._ends = Ends(settings.topic)
-        self.stopping = threading.Event()
 
     def run(self, *, until_caught_up: bool = False) -> None:
         """Run until `stopping` is set, or both streams have read what was in the topic.
@@ -175,16 +177,16 @@ class Speed:
         Exception
             What a stream failed with, when it has failed for ten minutes, or for one where it is to catch up.
         """
-        for stream in self.streams:
-            stream.start()
-        since, patience = time.monotonic(), CATCH_UP_S if until_caught_up else GIVE_UP_S
+        patience = CATCH_UP_S if until_caught_up else GIVE_UP_S
         try:
+            for stream in self.streams:
+                stream.start()
             while not self.stopping.wait(0.2):
-                failed = [stream for stream in self.streams if not stream.query.isActive]
-                for stream in failed:
-                    self._mend(stream, since + patience)
-                if any(self._tell(stream) for stream in self.streams) and not failed:
-                    since = time.monotonic()
+                for stream in self.streams:
+                    if self._tell(stream):
+                        stream.failing_since = None
+                    if not stream.query.isActive:
+                        self._mend(stream, patience)
                 if until_caught_up and self._caught_up():
                     break
         finally:
@@ -192,10 +194,13 @@ class Speed:
                 stream.stop()
             self._store.close()
 
-    def _mend(self, stream: Stream, until: float) -> None:
-        error = stream.query.exception()
+    def _mend(self, stream: Stream, patience: float) -> None:
+        """Start a stream again that failed, unless it has for too long without a batch that it finished."""
+        error, now = stream.query.exception(), time.monotonic()
+        if stream.failing_since is None:
+            stream.failing_since = now
         log("warning", "stream_failed", name=stream.name, error=str(error).strip()[:2000])
-        if time.monotonic() > until:
+        if now - stream.failing_since > patience:
             raise error or RuntimeError(f"the stream {stream.name} has ended")
         self.stopping.wait(1.0)
         stream.start()
@@ -205,14 +210,18 @@ class Speed:
         return ends is not None and all(stream.has_reached(ends) for stream in self.streams)
 
     def _tell(self, stream: Stream) -> bool:
-        """Write the metrics of the batch that a stream did last; tell whether there was a new one."""
-        progress = stream.query.lastProgress
-        if progress is None or progress["batchId"] == stream.told:
-            return False
-        stream.told = progress["batchId"]
-        if not progress["numInputRows"]:
-            return False
-        values = {
+        """Write the metrics of the batches that a stream has finished since; tell whether there were any."""
+        new = [each for each in stream.query.recentProgress if each["batchId"] > stream.told and each["numInputRows"]]
+        for progress in new:
+            stream.told = progress["batchId"]
+            measure(stream.name, self._values(stream, progress))
+            took = {name: took_ms for name, took_ms in progress["durationMs"].items() if took_ms}
+            log("info", "progress", name=stream.name, rows=progress["numInputRows"], took_ms=took)
+        return bool(new)
+
+    def _values(self, stream: Stream, progress: Any) -> dict[str, float]:
+        """Return the metrics of a batch."""
+        values: dict[str, float] = {
             "messaging.client.consumed.messages": progress["numInputRows"],
             "messaging.process.duration": progress["durationMs"]["triggerExecution"] / 1000,
         }
@@ -227,10 +236,7 @@ class Speed:
                 values["quasar.speed.late"] = state.get("numRowsDroppedByWatermark", 0)
         if stream.name == "archive":
             values["quasar.dead_letters"], self._letters.sent = self._letters.sent, 0
-        measure(stream.name, values)
-        took = {name: took_ms for name, took_ms in progress["durationMs"].items() if took_ms}
-        log("info", "progress", name=stream.name, rows=progress["numInputRows"], took_ms=took)
-        return True
+        return values
 
     # -- what the streams do -----------------------------------------------------------------------------------
 
@@ -292,10 +298,12 @@ class Ends:
 
         if self._known is None or time.monotonic() - self._asked > 1.0:
             try:
-                partitions = self._consumer.list_topics(self._topic, timeout=3).topics[self._topic].partitions
+                topic = self._consumer.list_topics(self._topic, timeout=3).topics[self._topic]
+                if topic.error or not topic.partitions:  # a broker that has just started does not know it yet
+                    raise KafkaException(topic.error)
                 self._known = {
                     each: self._consumer.get_watermark_offsets(TopicPartition(self._topic, each), timeout=3)[1]
-                    for each in partitions
+                    for each in topic.partitions
                 }
             except KafkaException:
                 self._known = None
@@ -315,18 +323,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--until-caught-up", action="store_true", help="end when all that is in the topic is read")
     given = parser.parse_args(arguments)
     try:
-        settings = Settings.from_environment()
+        settings, store = Settings.from_environment(), Store.from_environment()
+    except KeyError as error:
+        log("error", "failed", error=f"{error.args[0]} is not set")
+        return 1
+    try:
         if "KAFKA_TOPICS" in os.environ and kafka_topics.main(["apply"]):
             return 1  # it has said why
         session = spark.session("quasar-speed", streaming=True, settings=SPARK)
-        speed = Speed(settings, session, Store.from_environment())
+        speed = Speed(settings, session, store)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: speed.stopping.set())
         speed.run(until_caught_up=given.until_caught_up)
         session.stop()
-    except KeyError as error:
-        log("error", "failed", error=f"{error.args[0]} is not set")
-        return 1
     except Exception as error:  # the alarm on errors reads lines of the log, not tracebacks
         traceback.print_exc()
         log("error", "failed", error=f"{type(error).__name__}: {error}"[:2000])

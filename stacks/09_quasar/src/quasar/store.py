@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -29,6 +29,10 @@ WINDOWS = (
     "voltage_min",
     "voltage_max",
 )
+
+
+class StoreError(Exception):
+    """The store contradicts the stream; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,22 @@ class Store:
 
     def __init__(self, opened: Callable[[], Connection]) -> None:
         self._opened = opened
+        self.stopping = threading.Event()
         self._connection: Connection | None = None
 
     @classmethod
     def from_environment(cls) -> Store:
-        """Return the store that ``DB_*`` in the environment names, its tables made when they are missing."""
+        """Return the store that ``DB_*`` in the environment names, its tables made when they are missing.
+
+        Raises
+        ------
+        KeyError
+            A variable is missing; the error has its name.
+        """
+        settings = DatabaseSettings.from_environment()
 
         def opened() -> Connection:
-            connection = connect_with_secret(DatabaseSettings.from_environment(), boto3.client("secretsmanager"))
+            connection = connect_with_secret(settings, boto3.client("secretsmanager"))
             migrate(connection, "quasar", files("quasar") / "migrations")
             return connection
 
@@ -83,7 +95,7 @@ class Store:
         Raises
         ------
         psycopg.Error
-            It was away for ten minutes, or the work itself is wrong.
+            It was away for ten minutes or until `stopping` was set, or the work itself is wrong.
         """
         ends_at, pause = time.monotonic() + PATIENCE_S, 0.1
         while True:
@@ -94,10 +106,10 @@ class Store:
                     return work(self._connection)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 self.close()
-                if time.monotonic() > ends_at:
+                if time.monotonic() > ends_at or self.stopping.is_set():
                     raise
                 log("warning", "store_away", error=str(error).strip().splitlines()[0])
-                time.sleep(pause)
+                self.stopping.wait(pause)
                 pause = min(2 * pause, 2.0)
 
     def close(self) -> None:
@@ -124,11 +136,19 @@ def write_speed(connection: Connection, batch: Batch, rows: Sequence[Sequence[An
         How many windows changed.
     """
     generation = _generation(connection, batch.checkpoint_id)
-    connection.execute(
+    inserted = connection.execute(
         "INSERT INTO quasar.speed_batches (generation, batch_id, starts, ends, late_before)"
         " VALUES (%s, %s, %s, %s, to_timestamp(%s / 1000.0)) ON CONFLICT DO NOTHING",
         (generation, batch.number, json.dumps(batch.starts), json.dumps(batch.ends), batch.late_before_ms),
     )
+    if not inserted.rowcount:
+        query = "SELECT ends FROM quasar.speed_batches WHERE generation = %s AND batch_id = %s"
+        known = connection.execute(query, (generation, batch.number)).fetchone()
+        if known and {int(each): end for each, end in known[0].items()} != dict(batch.ends):
+            raise StoreError(
+                f"batch {batch.number} is in the store with other messages: the checkpoint was changed by hand or"
+                " restored; next: begin with a new checkpoint"
+            )
     if not rows:
         return 0
     columns = [list(column) for column in zip(*rows, strict=True)]
@@ -153,10 +173,3 @@ def _generation(connection: Connection, checkpoint_id: str) -> int:
         found = connection.execute(insert, (checkpoint_id,)).fetchone()
     assert found is not None
     return int(found[0])
-
-
-def newest_speed(connection: Connection) -> tuple[dict[int, int], datetime | None]:
-    """Return the offsets up to which the speed layer has read, and before when events are too late for it."""
-    query = "SELECT ends, late_before FROM quasar.speed_batches ORDER BY generation DESC, batch_id DESC LIMIT 1"
-    found = connection.execute(query).fetchone()
-    return ({int(each): end for each, end in found[0].items()}, found[1]) if found else ({}, None)

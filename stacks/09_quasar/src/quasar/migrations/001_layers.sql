@@ -77,6 +77,7 @@ CREATE TABLE quasar.batch_malformed (
 -- Which manifests of the archive were taken, and which files they name: a day is made from all of its files.
 CREATE TABLE quasar.batch_manifests (
     manifest text PRIMARY KEY,
+    starts jsonb NOT NULL,            -- partition → its first offset
     ends jsonb NOT NULL,              -- partition → offset after the last message in it
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
