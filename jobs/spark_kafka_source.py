@@ -30,9 +30,7 @@ T = TypeVar("T")
 
 BATCH_MESSAGES, BATCH_BYTES = 10_000, 4 << 20
 POLL_S = 0.05
-LAST_MS = (
-    253_402_300_799_999  # the year 9999: producers may say what they like, and later years overflow in microseconds
-)
+LAST_MS = 253_402_300_799_999  # the year 9999; producers may name later ones, which overflow in microseconds
 ASK_S = 10.0
 PAUSE_S = 0.3
 TRANSIENT = {

@@ -114,11 +114,10 @@ class Layers:
         (self.folder / "topics.json").write_text(json.dumps(topics))
         self.kafka("-m", "jobs.kafka_topics", "apply", "--topics", str(self.folder / "topics.json"))
 
-    def kafka(self, *arguments: str, **environment: str) -> str:
+    def kafka(self, *arguments: str, given: str = "") -> str:
         """Run something in the environment that has Kafka's client, to its end."""
         command = [str(envs.ensure("kafka")), "-P", *arguments]
-        given = {**self.environment, **environment}
-        done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=self.environment, input=given, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
