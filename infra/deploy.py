@@ -19,6 +19,7 @@ from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.live import Check, Live
+from infra.local import spark
 from infra.output import Ui
 from infra.paths import STATE
 from infra.stack import Stack
@@ -159,9 +160,7 @@ def deploy(
     OrreryError
         Something failed, a smoke check among it, the user said no, or data would be lost that nobody named.
     """
-    if target_name == "local" and "spark" in info.environments:
-        from infra.local import spark
-
+    if target_name == "local" and spark.ENVIRONMENT in info.environments:
         spark.python(ui.note)  # before anything is made: it may lack its Java
     with session(info, target_name, ui) as at:
         plan = at.terraform.take(saved) if saved else at.terraform.plan()
@@ -275,6 +274,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         runbook.forget(at.terraform.folder)
         if at.cloud:
             _drop_stand_ins(at, at.cloud)
+            shutil.rmtree(spark.folder(info.slug), ignore_errors=True)
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))
             if left:
                 raise OrreryError(
@@ -475,14 +475,19 @@ def _database(info: StackInfo, instance: str) -> str:
 
 
 def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
-    """Tell Terraform about the local service of each stand-in; PostgreSQL has a database of its own for each."""
+    """Tell Terraform about the local service of each stand-in; database servers have a database of its own for each."""
     variables: dict[str, str] = {}
     for instance, service in stack.stand_ins.items():
         if service == "kafka":
             there = {"bootstrap_servers": local.endpoint("kafka").url, "brokers": local.kafka_brokers()}
             variables[f"TF_VAR_{instance}_standin"] = json.dumps(there)
             continue
-        database = local.provision_database(_database(stack.info, instance))
+        if service == "debezium":
+            worker = {"url": local.endpoint("debezium").url, "secrets": str(local.debezium.secrets)}
+            variables[f"TF_VAR_{instance}_standin"] = json.dumps(worker)
+            continue
+        provision = local.provision_mysql if service == "mysql" else local.provision_database
+        database = provision(_database(stack.info, instance))
         facts: Mapping[str, Any] = {
             "host": database.host,
             "port": database.port,
@@ -521,9 +526,13 @@ def _keep_kafkas(at: Session, known: Sequence[str]) -> None:
 
 def _drop_stand_ins(at: Session, local: Cloud) -> None:
     """Remove what the stack has in the services that stand in for its modules."""
+    if "debezium" in at.stack.stand_ins.values():  # before the databases that its connectors read
+        local.drop_connectors(at.stack.physical(""))
     for instance, service in at.stack.stand_ins.items():
         if service == "postgres":
             local.drop_database(_database(at.stack.info, instance))
+        elif service == "mysql":
+            local.drop_mysql(_database(at.stack.info, instance))
     if "kafka" in at.stack.stand_ins.values():
         _drop_topics(at, local)
 

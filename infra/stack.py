@@ -39,14 +39,24 @@ PROVIDERS = {
 PROVIDER_SETTINGS: dict[str, dict[str, Any]] = {
     # A private storage account is managed by Azure's management API only, and by roles instead of its keys.
     "azurerm": {"features": [{"storage": [{"data_plane_available": False}]}], "storage_use_azuread": True},
+    # Previews in this version, which have to be asked for; it is pinned, so they do not change unseen.
+    "snowflake": {
+        "preview_features_enabled": [
+            "snowflake_notification_integration_resource",
+            "snowflake_stage_resource",
+            "snowflake_table_resource",
+        ]
+    },
 }
 TERRAFORM_VERSION = ">= 1.11.0"
 STAND_INS = {
+    "debezium": "object({ url = string, secrets = string })",
     "kafka": "object({ bootstrap_servers = string, brokers = number })",
+    "mysql": "object({ host = string, port = number, database = string, username = string })",
     "postgres": "object({ host = string, port = number, database = string, username = string })",
 }
 """What a stand-in is told about the local service that does its work, by service."""
-WITH_PASSWORD = ("postgres",)
+WITH_PASSWORD = ("mysql", "postgres")
 
 
 class Ref(str):

@@ -124,6 +124,7 @@ def local_settings(folder: Path, environment: Mapping[str, str] = os.environ) ->
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.python.daemon.module": "jobs.spark_daemon",
         "spark.default.parallelism": str(CORES),
         "spark.sql.shuffle.partitions": str(2 * CORES),
         "spark.sql.catalogImplementation": "in-memory",
@@ -191,6 +192,8 @@ def _prepare_process(folder: Path) -> None:
     os.environ["JAVA_HOME"] = str(java.home())
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    root = str(Path(__file__).resolve().parent.parent)  # workers import this package
+    os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ["SPARK_LOCAL_DIRS"] = str(folder / "tmp")
     for name in ("SPARK_HOME", "SPARK_CONF_DIR"):  # of another Spark on this machine
         os.environ.pop(name, None)

@@ -80,6 +80,8 @@ def read_stream(
     ------
     KeyError, ValueError
         A variable is missing, or a parameter is none that there is.
+    RuntimeError
+        Neither the connector's jar is there nor a Spark 4.
     """
     chosen = implementation or available(spark)
     options = _options(chosen, topics, group, fail_on_data_loss, patience_s, environment) | {
@@ -151,6 +153,8 @@ def _options(
 def _format(spark: Any, chosen: Implementation) -> str:
     if chosen == "connector":
         return "kafka"
+    if spark.version.startswith("3."):
+        raise RuntimeError(f"Spark {spark.version} reads Kafka by its connector alone: name its jars in spark.jars")
     from jobs.spark_kafka_source import KafkaSource
 
     known = spark._jsparkSession.sessionState().dataSourceManager()

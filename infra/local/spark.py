@@ -41,4 +41,9 @@ def environment(name: str) -> dict[str, str]:
     name : str
         Whose files they are: a stack's slug. Jobs that run at the same time may share it.
     """
-    return {"JAVA_HOME": str(java.home()), "SPARK_FOLDER": str(LOCAL / "spark" / name)}
+    return {"JAVA_HOME": str(java.home()), "SPARK_FOLDER": str(folder(name))}
+
+
+def folder(name: str) -> Path:
+    """Return where the jobs of a stack keep Spark's own files on this machine; ``destroy`` removes it."""
+    return LOCAL / "spark" / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from jobs.kafka_offsets import FIRST, admit, flat, nested, without_first
 from jobs.spark_kafka import read_batch, read_stream
 from tests.unit.test_java import made
 
+DAEMON = "spark.python.daemon.module"
 PARTS = st.dictionaries(st.sampled_from("0123456"), st.tuples(st.integers(0, 900), st.integers(0, 10_000)), min_size=1)
 
 
@@ -92,6 +94,7 @@ def pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     sql = SimpleNamespace(SparkSession=SimpleNamespace(builder=Builder()))
     monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
     for name in (
+        "PYTHONPATH",
         "JAVA_HOME",
         "SPARK_FOLDER",
         "PYSPARK_GATEWAY_PORT",
@@ -121,6 +124,8 @@ def test_a_job_of_this_machine_is_small_and_keeps_its_files_together(
     assert found["spark.master"] == "local[2]" and found["spark.sql.shuffle.partitions"] == "2"
     assert found["spark.sql.warehouse.dir"].startswith(str(tmp_path / "spark"))
     assert (tmp_path / "spark" / "tmp").is_dir()
+    asked = [sys.executable, "-P", "-c", f"import importlib.util; assert importlib.util.find_spec({found[DAEMON]!r})"]
+    subprocess.run(asked, check=True, cwd="/")
 
 
 class Reader:
@@ -173,6 +178,12 @@ def test_what_makes_no_sense_is_refused(what: dict[str, Any], says: str) -> None
     how = {"topics": ["a"], "environment": PLAIN, "implementation": "connector", **what}
     with pytest.raises(ValueError, match=says):
         read_stream(Reader(), how.pop("topics"), **how)
+
+
+def test_an_older_spark_without_the_connector_is_told_so() -> None:
+    old: Any = SimpleNamespace(version="3.5.8", readStream=Reader())
+    with pytest.raises(RuntimeError, match=r"Spark 3.5.8 .* name its jars in spark.jars"):
+        read_stream(old, ["a"], implementation="python", environment=PLAIN)
 
 
 def test_a_stack_with_spark_is_refused_before_anything_is_made_when_java_is_missing(
