@@ -26,7 +26,21 @@ JARS = (  # of the release's Spark and Scala; uploaded once, see the README
     "commons-pool2-2.11.1.jar",
     "aws-msk-iam-auth-2.3.2-all.jar",
 )
+LARGEST_BATCH = 128 * 1024
+"""In bytes, as a gateway sends it: an event has 300. What bounds it bounds the layers' memory, which count messages."""
+RDS_AUTHORITIES = "/usr/share/orrery/rds.pem"
+"""Where the image has the authorities that sign RDS' certificates: see Dockerfile."""
+SIZE = {
+    f"spark.{part}.{setting}": value
+    for part in ("driver", "executor")
+    # Python's workers are beside the heap, in the overhead. 11 + 5 GB of memory for 4 vCPUs is a size that EMR has.
+    for setting, value in {"cores": "4", "memory": "11g", "memoryOverhead": "5g"}.items()
+}
+SIZE |= {f"spark.emr-serverless.{part}.disk": "20g" for part in ("driver", "executor")}
+MAXIMUM = {"vcpus": 32, "memory_gb": 128, "disk_gb": 160}
+"""Both layers at once, a driver each, and two and four executors: for what is missing they would wait without end."""
 NAMESPACE = "Orrery/Quasar"
+LAYERS = {"archive": "The archive, whose loss nothing makes good,", "windows": "The speed layer"}
 ALARMS = {
     "unexplained": {
         "description": "Windows in which speed and batch differ by more than what came late: one of them is wrong.",
@@ -51,23 +65,29 @@ ALARMS = {
         "threshold": 10_000,
         "period_s": 3600,
     },
-    "behind": {
-        "description": "The speed layer has had more than a million messages before it for ten minutes.",
-        "metric": "messaging.kafka.consumer.lag",
-        "dimensions": {"Service": "windows"},
-        "statistic": "Minimum",
-        "threshold": 1_000_000,
-        "period_s": 300,
-        "evaluation_periods": 2,
+    **{
+        f"behind-{service}": {
+            "description": f"{what} has had more than a million messages before it for ten minutes.",
+            "metric": "messaging.kafka.consumer.lag",
+            "dimensions": {"Service": service},
+            "statistic": "Minimum",
+            "threshold": 1_000_000,
+            "period_s": 300,
+            "evaluation_periods": 2,
+        }
+        for service, what in LAYERS.items()
     },
-    "silent": {
-        "description": "The speed layer has read nothing for 15 minutes.",
-        "metric": "messaging.client.consumed.messages",
-        "dimensions": {"Service": "windows"},
-        "comparison": "LessThanThreshold",
-        "threshold": 1,
-        "period_s": 900,
-        "treat_missing": "breaching",
+    **{
+        f"silent-{service}": {
+            "description": f"{what} has read nothing for 15 minutes.",
+            "metric": "messaging.client.consumed.messages",
+            "dimensions": {"Service": service},
+            "comparison": "LessThanThreshold",
+            "threshold": 1,
+            "period_s": 900,
+            "treat_missing": "breaching",
+        }
+        for service, what in LAYERS.items()
     },
 }
 
@@ -265,8 +285,19 @@ class Quasar(BatchStack):
             allowed_security_group_ids=network.security_group_ids,
             alarm_topic_arns=[alerts.arn],
             topics={
-                self.topic: {"partitions": 4 if self.target.disposable else 12, "retention_ms": 3 * 86_400_000},
-                self.dead_letters: {"partitions": 1 if self.target.disposable else 3, "retention_ms": 14 * 86_400_000},
+                self.topic: {
+                    "partitions": 4 if self.target.disposable else 12,
+                    "retention_ms": 3 * 86_400_000,
+                    # A gateway's clock is judged by the broker's, not by itself.
+                    "timestamp_type": "LogAppendTime",
+                    "max_message_bytes": LARGEST_BATCH,
+                },
+                self.dead_letters: {
+                    "partitions": 1 if self.target.disposable else 3,
+                    "retention_ms": 14 * 86_400_000,
+                    # A letter is its message, and why.
+                    "max_message_bytes": 16 * LARGEST_BATCH,
+                },
             },
             clients={
                 "gateways": {"writes": [self.topic], "groups": [f"{self.topic}-ends"]},
@@ -315,6 +346,7 @@ class Quasar(BatchStack):
             jars=[f"s3://{self.bucket}/jars/{jar}" for jar in JARS],
             subnet_ids=network.subnet_ids,
             security_group_ids=network.security_group_ids,
+            maximum=MAXIMUM,
             environment={
                 "AWS_REGION": self.regions[0],
                 "KAFKA_AUTHENTICATION": stream.authentication,
@@ -333,7 +365,8 @@ class Quasar(BatchStack):
                 "DB_PORT": f"{store.port}",
                 "DB_NAME": store.database,
                 "DB_SECRET_ARN": store.secret_arn,
-                "DB_SSLMODE": "require",
+                "DB_SSLMODE": "verify-full",
+                "DB_SSLROOTCERT": RDS_AUTHORITIES,
             },
             jobs={
                 "speed": {
@@ -341,7 +374,12 @@ class Quasar(BatchStack):
                     "module": "quasar.speed",
                     "mode": "STREAMING",
                     "heartbeat": {"minutes": 15, "pattern": '{ $.event = "windows" }'},
-                    "settings": {"spark.executor.instances": "2"},
+                    # A stream needs the same all day, and must not take what the batch layer needs.
+                    "settings": {
+                        **SIZE,
+                        "spark.dynamicAllocation.enabled": "false",
+                        "spark.executor.instances": "2",
+                    },
                     "grants": {
                         **store_grants,
                         **stream_grants,
@@ -361,6 +399,7 @@ class Quasar(BatchStack):
                     "module": "quasar.batch",
                     "heartbeat": {"minutes": 1440, "pattern": '{ $.event = "finished" }'},
                     "schedule": {"expression": "cron(30 1 * * ? *)"},
+                    "settings": {**SIZE, "spark.dynamicAllocation.maxExecutors": "4"},
                     "grants": store_grants,
                 },
             },

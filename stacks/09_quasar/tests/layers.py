@@ -110,7 +110,8 @@ class Layers:
 
     def partitions(self, count: int) -> None:
         """Make the topics, or give the one of the telemetry more partitions."""
-        topics = {self.topic: {"partitions": count}, self.letters: {"partitions": 1}}
+        clock = {"message.timestamp.type": "LogAppendTime"}
+        topics = {self.topic: {"partitions": count, "settings": clock}, self.letters: {"partitions": 1}}
         (self.folder / "topics.json").write_text(json.dumps(topics))
         self.kafka("-m", "jobs.kafka_topics", "apply", "--topics", str(self.folder / "topics.json"))
 

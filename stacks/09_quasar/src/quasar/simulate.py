@@ -22,11 +22,13 @@ from typing import Any
 from jobs.faults import fault_point
 from jobs.kafka import client_settings
 from jobs.metrics import log
-from quasar.generate import Plan, messages
+from quasar.generate import DAY_MS, Plan, messages
 from quasar.journal import Journal, JournalError
 from quasar.metrics import measure
 
 BLOCK = 5000
+LARGEST = 100_000
+"""Of a message and of a batch, in bytes; the topic takes somewhat more, as what is around them counts there."""
 DEVICE = re.compile(rb'"device_id"\s*:\s*"([^"]*)"')
 ANSWER_S = 30.0
 
@@ -54,6 +56,7 @@ class Gateway:
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "compression.type": "lz4",
+                "message.max.bytes": LARGEST,
                 "queue.buffering.max.messages": 4 * BLOCK,
                 "message.timeout.ms": 240_000,  # a broker that is away for less ends nothing
                 "on_delivery": self._delivered,
@@ -69,7 +72,8 @@ class Gateway:
         JournalError
             The broker did not take one.
         """
-        self._grow()
+        if not any(self._there.values()):  # what a killed run left is where it was when that run sent it
+            self._grow()
         ends, first = dict(self._journal.ends), self._journal.sent
         partitions = len(ends)
         for _, held, key, value in messages(self._journal.plan, first, count):
@@ -78,8 +82,7 @@ class Gateway:
             if self._there.get(partition):
                 self._there[partition] -= 1
                 continue
-            at = held.event.sent_at if held.event else self._journal.plan.sent_at(first)
-            self._produce(key, value, partition, at)
+            self._produce(key, value, partition)
         self._flush()
         fault_point("unjournaled")
         self._journal.acknowledge(first + count, ends)
@@ -98,7 +101,7 @@ class Gateway:
         for line in lines:
             found = DEVICE.search(line)
             key = found[1] if found else b""
-            self._produce(key, line, zlib.crc32(key) % partitions, int(time.time() * 1000))
+            self._produce(key, line, zlib.crc32(key) % partitions)
             count += 1
         self._flush()
         self._journal.acknowledge(self._journal.sent, self._ends(range(partitions)))
@@ -109,13 +112,18 @@ class Gateway:
         if left or self._failed:
             raise JournalError(f"{left or len(self._failed)} messages were not taken: {(self._failed or ['?'])[0]}")
 
-    def _produce(self, key: bytes, value: bytes | None, partition: int, at: int) -> None:
+    def _produce(self, key: bytes, value: bytes | None, partition: int) -> None:
+        from confluent_kafka import KafkaException
+
         while True:
             try:
-                self._producer.produce(self._topic, value, key, partition, timestamp=at)
+                self._producer.produce(self._topic, value, key, partition)
                 return
             except BufferError:
                 self._producer.poll(0.5)
+            except KafkaException as error:
+                what = f"a message of {len(value or b''):,} bytes can't be sent"
+                raise JournalError(f"{what}: {error.args[0].str()}; {LARGEST:,} are the most") from None
 
     def _delivered(self, error: Any, message: Any) -> None:
         if error is not None:
@@ -196,8 +204,18 @@ def simulate(gateway: Gateway, journal: Journal, events: int, *, paced: bool) ->
         How many.
     paced : bool
         Send each when the gateway's clock says so, instead of as fast as the broker takes them.
+
+    Raises
+    ------
+    JournalError
+        Some would be of the future, which readers refuse by the broker's clock; none was sent.
     """
     plan, last = journal.plan, journal.sent + events
+    now_ms = time.time() * 1000
+    if not paced and plan.sent_at(last - 1) > now_ms:
+        possible = max(0, int((now_ms - plan.base_ms) * plan.per_second / 1000) - journal.sent)
+        step = "send fewer, or --paced, which waits for their time, or begin with a new journal and topic"
+        raise JournalError(f"only {possible:,} messages are left until now, all others are of the future: {step}")
     block = max(1, min(BLOCK, int(plan.per_second / 20))) if paced else BLOCK
     while journal.sent < last:
         count = min(block, last - journal.sent)
@@ -219,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--paced", action="store_true", help="send by the clock, from now on; else as fast as it goes")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    span_ms = 0 if given.paced else int(given.events * 1000 / given.per_second)
+    # The first run begins a day ago at the latest: that leaves room for others before the gateways' clock is now.
+    span_ms = 0 if given.paced else max(DAY_MS, int(given.events * 1000 / given.per_second))
     plan = Plan(given.seed, int(time.time() * 1000) - span_ms, given.per_second, given.devices)
     try:
         journal = Journal(given.journal, plan, given.topic)
