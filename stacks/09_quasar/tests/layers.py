@@ -108,10 +108,10 @@ class Layers:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def partitions(self, count: int) -> None:
+    def partitions(self, count: int, clock: str = "LogAppendTime") -> None:
         """Make the topics, or give the one of the telemetry more partitions."""
-        clock = {"message.timestamp.type": "LogAppendTime"}
-        topics = {self.topic: {"partitions": count, "settings": clock}, self.letters: {"partitions": 1}}
+        settings = {"message.timestamp.type": clock}
+        topics = {self.topic: {"partitions": count, "settings": settings}, self.letters: {"partitions": 1}}
         (self.folder / "topics.json").write_text(json.dumps(topics))
         self.kafka("-m", "jobs.kafka_topics", "apply", "--topics", str(self.folder / "topics.json"))
 

@@ -52,6 +52,7 @@ assert producer.flush(30) == 0
 def test_no_message_stops_the_stream_whatever_is_in_it(cloud: Cloud, tmp_path: Path) -> None:
     """What once did: extreme numbers, clocks of other ages, and a message that is as large as a topic takes."""
     layers, now = Layers(cloud, tmp_path / "run", "hostile"), int(time.time() * 1000)
+    layers.partitions(3, clock="CreateTime")  # as a topic may be that somebody else made
     plan = Plan(seed=1, base_ms=now - 60_000, malformed=0, duplicates=0)
     event = json.loads(next(generate.messages(plan, 0, 1))[3] or b"")
     least, greatest = -(2**63), 2**63 - 1
