@@ -58,6 +58,14 @@ ALARMS = {
         "threshold": 5,
         "period_s": 3600,
     },
+    "waiting": {
+        "description": "Windows more than a day old can't be compared: one of the layers stands still.",
+        "metric": "quasar.reconciliation.waiting",
+        "dimensions": {"Service": "reconcile"},
+        "statistic": "Maximum",
+        "threshold": 0,
+        "period_s": 3600,
+    },
     "dead-letters": {
         "description": "More than 10,000 messages of an hour can't be used.",
         "metric": "quasar.dead_letters",
