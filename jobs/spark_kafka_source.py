@@ -312,12 +312,15 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
     try:
         position, size, heard = wanted.start, 500, time.monotonic()
         while position < wanted.until:
+            if time.monotonic() - heard > options.patience_s:
+                waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
+                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; ask the brokers' log why")
+            before = position
             messages = consumer.consume(min(size, wanted.until - position), POLL_S)
             events = [each for each in messages if each.error() is not None]
             if events:
                 messages = [each for each in messages if each.error() is None]
             if messages:
-                heard = time.monotonic()
                 position = messages[-1].offset() + 1
                 while messages and messages[-1].offset() >= wanted.until:
                     messages.pop()
@@ -325,6 +328,8 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
                 batch = record_batch(wanted, messages)
                 size = max(1, min(BATCH_MESSAGES, BATCH_BYTES * len(messages) // max(1, batch.nbytes)))
                 yield batch
+            if position > before:
+                heard = time.monotonic()  # after the yield: who takes the batch may hold it as long as it likes
             for event in events:
                 position = max(position, _position_of(event, wanted, options))
             if time.monotonic() - heard > options.patience_s:
