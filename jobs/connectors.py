@@ -120,6 +120,25 @@ class Connect:
         self._ask("PUT", f"/connectors/{name}/config", wanted)
         return True
 
+    def revive(self, name: str, *, renewed: bool = False) -> str:
+        """Bring a connector up whose settings are as they should be, after what made it fail was mended.
+
+        Parameters
+        ----------
+        name : str
+        renewed : bool
+            What it reads when it starts has changed, such as its secret.
+
+        Returns
+        -------
+        str
+            What was done, in words; empty when there was nothing to do.
+        """
+        if self.status(name).state == "FAILED" or renewed:
+            self.restart(name)
+            return "restarted"
+        return ""
+
     def status(self, name: str) -> Status:
         """Return what a connector is doing."""
         found = self._ask("GET", f"/connectors/{check_name(name)}/status", missing=None)
@@ -275,7 +294,7 @@ def read_secret(arn: str) -> dict[str, str]:
         raise ConnectorRefused(f"the secret {arn} has no username and password; next: write them into it") from error
 
 
-def write_secrets(path: Path, values: Mapping[str, str]) -> None:
+def write_secrets(path: Path, values: Mapping[str, str]) -> bool:
     """Write what ``${file:…:name}`` in a connector's settings reads: a file that only its owner can read.
 
     Parameters
@@ -284,13 +303,20 @@ def write_secrets(path: Path, values: Mapping[str, str]) -> None:
         Its folder is the worker's, made for that.
     values : mapping
         Such as ``username`` and ``password``.
+
+    Returns
+    -------
+    bool
+        Whether that is another content than there was: a connector reads it when it starts, and never again.
     """
     lines = [f"{name}={_property(value)}\n" for name, value in values.items()]
+    before = path.read_text(encoding="ascii", errors="replace") if path.exists() else None
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.writelines(lines)
     fresh.replace(path)
+    return before != "".join(lines)
 
 
 def _property(value: str) -> str:
@@ -339,10 +365,11 @@ def _run(given: argparse.Namespace) -> int:
     connect = Connect(given.url)
     if given.command == "apply":
         document = json.loads(given.connector.read_text())
-        if secret := document.get("secret"):
-            write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
-        changed = connect.apply(document["name"], document["config"])
-        print(f"{document['name']}: {'applied' if changed else 'as declared'}")
+        name, secret = document["name"], document.get("secret")
+        renewed = bool(secret) and write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
+        applied = connect.apply(name, document["config"])
+        done = "applied" if applied else connect.revive(name, renewed=renewed) or "as declared"
+        print(f"{name}: {done}")
     elif given.command == "status":
         found = [connect.status(name) for name in ([given.name] if given.name else connect.names())]
         for each in found:

@@ -215,6 +215,33 @@ def test_apply_writes_the_secret_before_the_settings_that_read_it(
         assert "can't be read" in capsys.readouterr().err
 
 
+@pytest.fixture
+def declared(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that applies a connector which is as declared already, and whose secret is `secret`."""
+    file = tmp_path / "connector.json"
+    document = {"name": "shop", "config": CONFIG, "secret": {"arn": "arn", "file": str(tmp_path / "shop.properties")}}
+    file.write_text(json.dumps(document))
+    monkeypatch.setattr(connectors, "read_secret", lambda _: {"username": "shop", "password": "old"})
+    worker.say("GET /connectors/shop/config", (200, CONFIG | {"name": "shop"}))
+    worker.say("GET /connectors/shop/status", (200, RUNNING))
+    worker.say("POST /connectors/shop/restart?includeTasks=true", (202, {}))
+    return ["--url", worker.url, "apply", "--connector", str(file)]  # type: ignore[attr-defined]
+
+
+def test_a_new_password_and_a_failure_restart_a_connector_and_nothing_else_does(
+    worker: Worker, declared: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: restarted\nshop: as declared\n", "the first time its file is new"
+    monkeypatch.setattr(connectors, "read_secret", lambda _: {"username": "shop", "password": "new"})
+    assert connectors.main(declared) == 0
+    worker.say("GET /connectors/shop/status", (200, failed("a.BException: Access denied for user 'shop'")))
+    assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: restarted\n" * 2
+    assert sum(method == "POST" for method, _, _ in worker.asked) == 3
+
+
 def test_a_secret_is_for_its_owner_and_read_by_java_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "shop.properties"
     write_secrets(path, {"password": "old"})
