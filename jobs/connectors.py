@@ -132,12 +132,16 @@ class Connect:
         Returns
         -------
         str
-            What was done, in words; empty when there was nothing to do.
+            What was done, or is left to do, in words; empty when there was nothing. One that somebody paused stays so.
         """
-        if self.status(name).state == "FAILED" or renewed:
+        state = self.status(name).state
+        if state == "STOPPED":  # by a removal that was cut short: nobody else stops one
+            self.resume(name)
+            return "resumed"
+        if state == "FAILED" or renewed:
             self.restart(name)
             return "restarted"
-        return ""
+        return "as declared, and paused; next: resume it" if state == "PAUSED" else ""
 
     def status(self, name: str) -> Status:
         """Return what a connector is doing."""
@@ -150,6 +154,8 @@ class Connect:
             if part["state"] == "FAILED":
                 problem = shorten(part.get("trace", ""))
                 return Status(name, "FAILED", problem, remedy(part.get("trace", "")))
+        if (state := found["connector"]["state"]) in ("STOPPED", "PAUSED"):
+            return Status(name, state)
         states = {part["state"] for part in parts}
         return Status(name, states.pop() if len(states) == 1 and found["tasks"] else "UNASSIGNED")
 
@@ -165,6 +171,9 @@ class Connect:
         while (found := self.status(name)).state != "RUNNING":
             if found.state == "FAILED":
                 raise ConnectorRefused(found.line())
+            if found.state in ("STOPPED", "PAUSED"):
+                step = f"python -m jobs.connectors --url {self.url} resume {name}"
+                raise ConnectorRefused(f"{name} is {found.state}, and does not go on by itself; next: {step}")
             if time.monotonic() > deadline:
                 raise ConnectorRefused(f"{name} is {found.state} after {seconds:.0f} s; next: look at the worker's log")
             time.sleep(0.2)

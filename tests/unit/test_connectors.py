@@ -242,6 +242,29 @@ def test_a_new_password_and_a_failure_restart_a_connector_and_nothing_else_does(
     assert sum(method == "POST" for method, _, _ in worker.asked) == 3
 
 
+def test_one_that_a_broken_off_removal_left_stopped_goes_on_when_it_is_applied(
+    worker: Worker, connect: Connect, declared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.say("GET /connectors/shop/status", (200, {"connector": {"state": "STOPPED"}, "tasks": []}))
+    worker.say("PUT /connectors/shop/resume", (202, None))
+    assert connect.status("shop").state == "STOPPED"
+    with pytest.raises(ConnectorRefused, match=r"shop is STOPPED, and does not go on by itself; next: .* resume shop"):
+        connect.wait("shop", 5)
+    assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: resumed\n"
+    assert worker.asked[-1][:2] == ("PUT", "/connectors/shop/resume")
+
+
+def test_one_that_somebody_paused_stays_paused(
+    worker: Worker, declared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paused = {"connector": {"state": "PAUSED"}, "tasks": [{"state": "PAUSED"}]}
+    assert connectors.main(declared) == 0
+    worker.say("GET /connectors/shop/status", (200, paused))
+    assert connectors.main(declared) == 0
+    assert "shop: as declared, and paused; next: resume it\n" in capsys.readouterr().out
+
+
 def test_a_secret_is_for_its_owner_and_read_by_java_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "shop.properties"
     write_secrets(path, {"password": "old"})
