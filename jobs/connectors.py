@@ -32,6 +32,8 @@ TIMEOUT_S = 40
 """How long one request may take, in seconds: a worker tries to log in at the database before it answers."""
 BUSY = (409, 503)
 """What a worker answers while it takes its connectors over."""
+SETTLE_S = 2.0
+"""How long a state has to stay, in seconds: after a restart a worker still tells what the task before it did."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SNAPSHOT_AGAIN = "take a new snapshot: remove the connector with --forget, and apply it again"
 REMEDIES = (
@@ -160,24 +162,31 @@ class Connect:
         return Status(name, states.pop() if len(states) == 1 and found["tasks"] else "UNASSIGNED")
 
     def wait(self, name: str, seconds: float = 60) -> Status:
-        """Wait until a connector and its task run.
+        """Wait until a connector and its task run, and say so for `SETTLE_S`.
 
         Raises
         ------
         ConnectorRefused
-            It fails, or does not run after that time.
+            It has failed, or somebody stopped it, or it does not run after that time.
         """
-        deadline = time.monotonic() + seconds
-        while (found := self.status(name)).state != "RUNNING":
-            if found.state == "FAILED":
-                raise ConnectorRefused(found.line())
-            if found.state in ("STOPPED", "PAUSED"):
-                step = f"python -m jobs.connectors --url {self.url} resume {name}"
-                raise ConnectorRefused(f"{name} is {found.state}, and does not go on by itself; next: {step}")
-            if time.monotonic() > deadline:
+        begun = since = time.monotonic()
+        last = None
+        while True:
+            found, now = self.status(name), time.monotonic()
+            if found != last:
+                last, since = found, now
+            late = now > begun + seconds
+            if late or now >= since + SETTLE_S:
+                if found.state == "RUNNING":
+                    return found
+                if found.state == "FAILED":
+                    raise ConnectorRefused(found.line())
+                if found.state in ("STOPPED", "PAUSED"):
+                    step = f"python -m jobs.connectors --url {self.url} resume {name}"
+                    raise ConnectorRefused(f"{name} is {found.state}, and does not go on by itself; next: {step}")
+            if late:
                 raise ConnectorRefused(f"{name} is {found.state} after {seconds:.0f} s; next: look at the worker's log")
             time.sleep(0.2)
-        return found
 
     def restart(self, name: str) -> None:
         """Start a connector and its tasks again."""

@@ -35,7 +35,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    monkeypatch.setattr(connectors, "SETTLE_S", 0.3)
     made = Worker()
 
     class Handler(BaseHTTPRequestHandler):
@@ -128,6 +129,19 @@ def test_a_task_that_failed_makes_the_connector_fail(worker: Worker, connect: Co
         "shop: FAILED: Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s); "
         "next: grant it what is named, restart it"
     )
+
+
+def test_what_the_task_before_a_restart_did_is_not_taken_for_the_new_one(worker: Worker, connect: Connect) -> None:
+    old, new = failed("a.BException: old"), failed("a.BException: new")
+    starting = {"connector": {"state": "RUNNING"}, "tasks": [{"state": "UNASSIGNED"}]}
+    worker.say("GET /connectors/shop/status", (200, old), (200, starting), (200, RUNNING))
+    assert connect.wait("shop", 30).state == "RUNNING"
+    worker.say("GET /connectors/shop/status", (200, RUNNING), (200, old), (200, new))
+    with pytest.raises(ConnectorRefused, match="shop: FAILED: new"):
+        connect.wait("shop", 30)
+    worker.say("GET /connectors/shop/status", (200, starting))
+    with pytest.raises(ConnectorRefused, match="shop is UNASSIGNED after 0 s; next: look at"):
+        connect.wait("shop", 0.1)
 
 
 def test_a_position_is_not_told_in_all_its_parts() -> None:
