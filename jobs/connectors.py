@@ -51,11 +51,12 @@ REMEDIES = (
         SNAPSHOT_AGAIN,
     ),
     (r"slot .* is (already )?active", "stop the other connector with that slot, restart this one"),
-    (r"[Dd]atabase history|[Ss]chema history|db history topic", SNAPSHOT_AGAIN),
     (
-        r"Connection refused|Failed to establish connection|Communications link failure|timed out|UnknownHost",
-        "see that the database runs; restart it",
+        r"Connection refused|Failed to establish connection|Communications link failure|UnknownHost"
+        r"|[Tt]imed out|Timeout ?(Exception|expired)|history couldn't be recovered",
+        "see that the database and Kafka run; restart it",
     ),
+    (r"history topic or its content is (fully|partially)|history topic.*missing", SNAPSHOT_AGAIN),
 )
 """What a failed task says, and what to do about it."""
 

@@ -154,6 +154,25 @@ def test_a_position_is_not_told_in_all_its_parts() -> None:
     assert "--forget" in remedy(line)
 
 
+MISSING = (
+    "io.debezium.DebeziumException: The db history topic or its content is fully or partially missing. Please check "
+    "database schema history topic configuration and re-execute the snapshot."
+)
+AWAY = (
+    "io.debezium.DebeziumException: Creation of database schema history topic failed, please create the topic manually\n"
+    "Caused by: org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment."
+)
+UNREAD = (
+    "java.lang.IllegalStateException: The database schema history couldn't be recovered. Consider to increase the value "
+    "for schema.history.internal.kafka.recovery.poll.interval.ms"
+)
+
+
+@pytest.mark.parametrize(("trace", "step"), [(MISSING, "--forget"), (AWAY, "Kafka run"), (UNREAD, "Kafka run")])
+def test_a_history_that_kafka_only_did_not_hand_over_is_no_reason_for_a_snapshot(trace: str, step: str) -> None:
+    assert step in remedy(trace)
+
+
 @pytest.mark.parametrize("trace", ["", "java.lang.NullPointerException\n\tat x", "no trace of Java's"])
 def test_a_trace_without_a_text_is_told_as_it_is(trace: str) -> None:
     assert shorten(trace) in ("it does not say why", "java.lang.NullPointerException", "no trace of Java's")
