@@ -91,6 +91,15 @@ class Status:
         return f"{self.name}: {self.state}" + (f": {self.problem}; next: {self.next_step}" if self.problem else "")
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """A connector as it is declared: what it is called, its settings, and where its secret is and goes."""
+
+    name: str
+    config: dict[str, str]
+    secret: tuple[str, Path] | None
+
+
 class Connect:
     """The REST API of a worker.
 
@@ -313,6 +322,26 @@ def read_secret(arn: str) -> dict[str, str]:
         raise ConnectorRefused(f"the secret {arn} has no username and password; next: write them into it") from error
 
 
+def read_declaration(path: Path) -> Declaration:
+    """Return a connector as it is declared in a JSON file: name, settings, and the secret that they need, if any.
+
+    Raises
+    ------
+    ConnectorRefused
+        There is no such file, or it holds no connector.
+    """
+    step = "write the module's output `connector` into it, with terraform output -raw"
+    try:
+        found = json.loads(path.read_text())
+        secret = found.get("secret")
+        config = {str(key): str(value) for key, value in found["config"].items()}
+        return Declaration(check_name(found["name"]), config, (secret["arn"], Path(secret["file"])) if secret else None)
+    except OSError as error:
+        raise ConnectorRefused(f"{path} can't be read: {error.strerror}; next: {step}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConnectorRefused(f"{path} holds no connector (name, config, secret); next: {step}") from error
+
+
 def write_secrets(path: Path, values: Mapping[str, str]) -> bool:
     """Write what ``${file:…:name}`` in a connector's settings reads: a file that only its owner can read.
 
@@ -327,14 +356,23 @@ def write_secrets(path: Path, values: Mapping[str, str]) -> bool:
     -------
     bool
         Whether that is another content than there was: a connector reads it when it starts, and never again.
+
+    Raises
+    ------
+    ConnectorRefused
+        The file can't be written.
     """
     lines = [f"{name}={_property(value)}\n" for name, value in values.items()]
     before = path.read_text(encoding="ascii", errors="replace") if path.exists() else None
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.writelines(lines)
-    fresh.replace(path)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.writelines(lines)
+        fresh.replace(path)
+    except OSError as error:
+        step = "start the worker, which makes the folder for its secrets: make up SERVICE=debezium"
+        raise ConnectorRefused(f"{path} can't be written: {error.strerror}; next: {step}") from error
     return before != "".join(lines)
 
 
@@ -375,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     removes.add_argument("--forget", action="store_true", help="forget how far it has read, too")
     try:
         return _run(parser.parse_args(arguments))
-    except (OSError, ValueError, KeyError, ConnectorRefused) as error:
+    except ConnectorRefused as error:
         print(f"error: {error}", file=sys.stderr)
     return 1
 
@@ -383,10 +421,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> int:
     connect = Connect(given.url)
     if given.command == "apply":
-        document = json.loads(given.connector.read_text())
-        name, secret = document["name"], document.get("secret")
-        renewed = bool(secret) and write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
-        applied = connect.apply(name, document["config"])
+        declared = read_declaration(given.connector)
+        name, renewed = declared.name, False
+        if declared.secret:
+            arn, file = declared.secret
+            renewed = write_secrets(file, read_secret(arn))
+        applied = connect.apply(name, declared.config)
         done = "applied" if applied else connect.revive(name, renewed=renewed) or "as declared"
         print(f"{name}: {done}")
     elif given.command == "status":

@@ -298,6 +298,23 @@ def test_one_that_somebody_paused_stays_paused(
     assert "shop: as declared, and paused; next: resume it\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"name": "shop", "config": {}, "secret": {"arn": "x"}}'])
+def test_a_file_that_declares_no_connector_is_an_error_with_the_next_step(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "connector.json"
+    if text is not None:
+        file.write_text(text)
+    assert connectors.main(["--url", "http://127.0.0.1:9", "apply", "--connector", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {file} ") and "; next: write the module's output `connector` into it" in told
+
+
+def test_a_worker_that_was_never_there_has_no_folder_for_secrets(tmp_path: Path) -> None:
+    with pytest.raises(ConnectorRefused, match=r"shop.properties can't be written: No such file.*; next: start the"):
+        write_secrets(tmp_path / "none" / "shop.properties", {"password": "x"})
+
+
 def test_a_secret_is_for_its_owner_and_read_by_java_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "shop.properties"
     write_secrets(path, {"password": "old"})
