@@ -29,12 +29,17 @@ locals {
     }]...),
   )
 
+  # Where the connector's position is kept. MSK Connect would name a topic after each connector's id, and what can't be
+  # changed in place (plugin, version, role) makes another connector: it would begin with a snapshot.
+  offsets_topic = "${local.topic_prefix}.connect-offsets"
+
   worker_properties = join("\n", [
     "key.converter=org.apache.kafka.connect.json.JsonConverter",
     "value.converter=org.apache.kafka.connect.json.JsonConverter",
     "config.providers=secretsmanager",
     "config.providers.secretsmanager.class=com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider",
     "config.providers.secretsmanager.param.region=${data.aws_region.current.name}",
+    "offset.storage.topic=${local.offsets_topic}",
     "",
   ])
 }

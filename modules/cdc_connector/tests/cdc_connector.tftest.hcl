@@ -70,6 +70,16 @@ run "applies" {
     condition     = endswith(aws_mskconnect_custom_plugin.this.name, "-9f86d081884c")
     error_message = "another content is another plugin"
   }
+
+  assert {
+    condition     = strcontains(aws_mskconnect_worker_configuration.this.properties_file_content, "\noffset.storage.topic=orrery-test.connect-offsets\n")
+    error_message = "a connector that is replaced goes on where the one before it stopped"
+  }
+
+  assert {
+    condition     = contains(one([for each in data.aws_iam_policy_document.this.statement : each.resources if each.sid == "Topics"]), "arn:aws:kafka:us-east-1:111122223333:topic/orrery-test/1234abcd-12ab-34cd-56ef-1234567890ab-1/orrery-test.*")
+    error_message = "the role may keep the position in that topic, which begins with the prefix"
+  }
 }
 
 run "applies_to_postgresql" {
