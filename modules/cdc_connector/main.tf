@@ -60,9 +60,9 @@ module "settings" {
   topic_prefix      = local.topic_prefix
 }
 
-# Another content is another plugin: MSK Connect copies it once, and never looks again.
+# Another content, or another version of the object, is another plugin: MSK Connect copies it once, and never looks again.
 resource "aws_mskconnect_custom_plugin" "this" {
-  name         = "${var.name}-${substr(var.plugin.sha256, 0, 12)}"
+  name         = "${var.name}-${substr(sha256("${var.plugin.sha256} ${var.plugin.object_version}"), 0, 12)}"
   description  = "SHA-256 ${var.plugin.sha256}"
   content_type = "ZIP"
 
