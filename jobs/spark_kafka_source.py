@@ -12,6 +12,7 @@ else, by asking for the partitions of an empty range.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from jobs.kafka_offsets import EARLIEST, FIRST, LATEST, Offsets, Place, admit, f
 from jobs.spark_kafka import GROUP, SCHEMA
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 
 BATCH_MESSAGES, BATCH_BYTES = 10_000, 4 << 20
 POLL_S = 0.05
@@ -160,7 +162,8 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
     def latestOffset(self) -> dict[str, Any]:
         """Return where the next batch ends; the same as the last time when nothing came."""
         begin = without_first(self._last) if self._last else self.initialOffset()
-        wanted: dict[str, Any] = admit(begin, self._kept(begin, self.cluster.ends()), self.options.limit)
+        ends = self.cluster.ends()
+        wanted: dict[str, Any] = admit(self._kept(begin, ends), ends, self.options.limit)
         if self._last is None:
             self._last = {**wanted, FIRST: begin}
         elif wanted != begin:
@@ -178,16 +181,18 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
         return read_slice(self.options, partition)
 
     def _kept(self, last: Offsets, ends: Offsets) -> Offsets:
-        """Return the ends as far as the query can go there; refuse when what it has read is gone."""
-        there = dict(flat(ends))
+        """Return where the query goes on: 0 where a topic was made anew; refuse when what it has read is gone.
+
+        That is seen by an end which is lower than what was read. A new topic that has grown beyond it looks like the old.
+        """
+        there, kept = dict(flat(ends)), dict(flat(last))
         for (topic, partition), offset in flat(last):
             end = there.get((topic, partition))
             if end is None or end < offset:
                 gone = "is gone" if end is None else f"ends at {end} now, before {offset}, which was read up to"
                 self.cluster.lost(f"{topic}-{partition} {gone}")
-                if end is not None:
-                    there[topic, partition] = offset
-        return nested(there)
+                kept[topic, partition] = 0
+        return nested(kept)
 
 
 class BatchReader(DataSourceReader):  # type: ignore[misc]  # pyspark has no types where this is checked
@@ -211,6 +216,7 @@ class Cluster:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._told: set[str] = set()
         self._admin = AdminClient(options.client())
         if options.authentication == "iam":
             self._admin.poll(1)  # the first login is only asked for here
@@ -240,11 +246,14 @@ class Cluster:
         """Return what is to be read between two offsets; refuse when some of it was deleted."""
         begins = dict(flat(start))
         wanted = {place: (begins.get(place, 0), until) for place, until in flat(end)}
-        wanted = {place: (begin, until) for place, (begin, until) in wanted.items() if begin < until}
+        wanted = {place: (begin, until) for place, (begin, until) in wanted.items() if begin != until}
         there = dict(flat(self._offsets(list(wanted), OffsetSpec.earliest()))) if wanted else {}
         found = []
         for (topic, partition), (begin, until) in wanted.items():
             earliest = there[topic, partition]
+            if begin > until:  # the topic was made anew, and the query was told to go on
+                self.lost(f"{topic}-{partition} was read up to {begin}, and is to be read up to {until} now")
+                begin = earliest
             if begin < earliest:
                 self.lost(f"{topic}-{partition} begins at {earliest} now, after {begin}, where the query was to go on")
             if (begin := max(begin, earliest)) < until:
@@ -252,9 +261,12 @@ class Cluster:
         return found
 
     def lost(self, what: str) -> None:
-        """Fail because messages are gone, unless the query was told to go on."""
+        """Fail because messages are gone; only warn, once, when the query was told to go on."""
         if self.options.fail_on_data_loss:
             raise data_loss(what)
+        if what not in self._told:
+            self._told.add(what)
+            LOG.warning("messages are gone before they were read, and the query goes on: %s", what)
 
     def _places(self) -> list[Place]:
         """Return the partitions that the topics have now."""

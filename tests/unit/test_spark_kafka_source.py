@@ -136,6 +136,53 @@ def test_a_slow_sink_does_not_count_as_brokers_that_are_silent(
     assert read == [0, 1, 2]
 
 
+class Cluster:
+    """One partition of one topic, which may be made anew."""
+
+    def __init__(self, source: Any, given: Any) -> None:
+        self.earliest, self.end = 0, 0
+        self.real = source.Cluster(given)
+        self.real._offsets = lambda places, spec: {topic: {number: self.earliest} for topic, number in places}
+        self.lost, self.slices = self.real.lost, self.real.slices
+
+    def ends(self) -> Any:
+        return {"t": {"0": self.end}}
+
+    def resolve(self, _: str) -> Any:
+        return {"t": {"0": 0}}
+
+
+@pytest.mark.parametrize("limit", ["0", "25"])
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+    source: Any, limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = options(source, failOnDataLoss="false", maxOffsetsPerTrigger=limit)
+    reader = source.StreamReader(given)
+    reader._cluster = cluster = Cluster(source, given)
+    at, read = reader.initialOffset(), []
+    for end in (900, 40, 40, 700, 700, 950):
+        cluster.end = end
+        if end == 900:
+            reader._last = {"t": {"0": 0}} if limit == "0" else {"t": {"0": 875}}
+            at = reader._last
+        new = reader.latestOffset()
+        read += [(each.start, each.until) for each in reader.partitions(at, new)]
+        at = new
+    wanted = [(0, 900), (0, 40), (40, 700), (700, 950)]
+    assert read == (wanted if limit == "0" else [(875, 900), (0, 25), (25, 40), (40, 65), (65, 90), (90, 115)])
+    assert sum("ends at 40 now, before 900" in each.message for each in caplog.records) == 1
+
+
+def test_a_topic_that_was_made_anew_fails_a_query_that_must_lose_nothing(source: Any) -> None:
+    reader = source.StreamReader(options(source))
+    reader._cluster = cluster = Cluster(source, options(source))
+    reader._last, cluster.end = {"t": {"0": 900}}, 40
+    with pytest.raises(source.KafkaSourceError, match="t-0 ends at 40 now, before 900, which was read up to"):
+        reader.latestOffset()
+    with pytest.raises(source.KafkaSourceError, match="t-0 was read up to 900, and is to be read up to 40 now"):
+        reader.partitions({"t": {"0": 900}}, {"t": {"0": 40}})
+
+
 def test_brokers_that_are_silent_end_the_query(source: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = Consumer(clock, [message(0)])
     monkeypatch.setattr(source, "_consumer", lambda _: consumer)
