@@ -39,9 +39,14 @@ TRANSIENT = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,  # this and the next ones while another broker takes a partition over
     KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # only of what the metadata has: a broker that has not heard of it yet
 }
 CONSUMER = {
     "enable.auto.commit": False,
@@ -183,7 +188,7 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
     def _kept(self, last: Offsets, ends: Offsets) -> Offsets:
         """Return where the query goes on: 0 where a topic was made anew; refuse when what it has read is gone.
 
-        That is seen by an end which is lower than what was read. A new topic that has grown beyond it looks like the old.
+        It is seen by an end below what was read: a new topic that has grown beyond that looks like the old one.
         """
         there, kept = dict(flat(ends)), dict(flat(last))
         for (topic, partition), offset in flat(last):
@@ -247,6 +252,10 @@ class Cluster:
         begins = dict(flat(start))
         wanted = {place: (begins.get(place, 0), until) for place, until in flat(end)}
         wanted = {place: (begin, until) for place, (begin, until) in wanted.items() if begin != until}
+        known = self._known() if wanted else set()
+        for topic, partition in set(wanted) - known:
+            self.lost(f"{topic}-{partition} is gone")
+            del wanted[topic, partition]
         there = dict(flat(self._offsets(list(wanted), OffsetSpec.earliest()))) if wanted else {}
         found = []
         for (topic, partition), (begin, until) in wanted.items():
@@ -268,8 +277,13 @@ class Cluster:
             self._told.add(what)
             LOG.warning("messages are gone before they were read, and the query goes on: %s", what)
 
+    def _known(self) -> set[Place]:
+        """Return the partitions that there are now, also where a topic is gone."""
+        topics = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
+        return {(name, str(each)) for name, topic in topics.items() if not topic.error for each in topic.partitions}
+
     def _places(self) -> list[Place]:
-        """Return the partitions that the topics have now."""
+        """Return the partitions that the topics have now; each topic must be there."""
         known = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
         for topic in self.options.topics:
             if topic not in known or known[topic].error:
@@ -295,9 +309,14 @@ class Cluster:
             try:
                 return ask()
             except KafkaException as error:
-                if error.args[0].code() not in TRANSIENT or time.monotonic() > deadline:
-                    waited = f"within {self.options.patience_s:.0f} s"
-                    raise KafkaSourceError(f"{self.options.servers} does not say {waited}: {error.args[0]}") from error
+                servers, why = self.options.servers, error.args[0]
+                if why.code() not in TRANSIENT:
+                    step = "see which rights the job has on topics and cluster, and its KAFKA_AUTHENTICATION"
+                    raise KafkaSourceError(f"{servers} refuses: {why}; next: {step}") from error
+                if time.monotonic() > deadline:
+                    waited = f"no answer within {self.options.patience_s:.0f} s: {why}"
+                    step = "see that the brokers run and can be reached from here, then start the query again"
+                    raise KafkaSourceError(f"{servers} gives {waited}; next: {step}") from error
                 time.sleep(PAUSE_S)
 
 
@@ -326,7 +345,7 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
         while position < wanted.until:
             if time.monotonic() - heard > options.patience_s:
                 waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
-                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; ask the brokers' log why")
+                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; next: ask the brokers' log why")
             before = position
             messages = consumer.consume(min(size, wanted.until - position), POLL_S)
             events = [each for each in messages if each.error() is not None]
@@ -344,9 +363,6 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
                 heard = time.monotonic()  # after the yield: who takes the batch may hold it as long as it likes
             for event in events:
                 position = max(position, _position_of(event, wanted, options))
-            if time.monotonic() - heard > options.patience_s:
-                waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
-                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; ask the brokers' log why")
     finally:
         consumer.unassign()
 
@@ -397,4 +413,6 @@ def _position_of(event: Any, wanted: Slice, options: Options) -> int:
         raise data_loss(f"{wanted.topic}-{wanted.partition} from offset {wanted.start} on: {error.str()}")
     if error.code() in TRANSIENT or error.retriable():
         return 0
-    raise KafkaSourceError(f"{wanted.topic}-{wanted.partition} can't be read: {error}")
+    raise KafkaSourceError(
+        f"{wanted.topic}-{wanted.partition} can't be read: {error}; next: see the job's rights on the topic"
+    )

@@ -18,9 +18,14 @@ CODES = {
     "_PARTITION_EOF": -191,
     "_AUTO_OFFSET_RESET": -140,
     "COORDINATOR_NOT_AVAILABLE": 15,
+    "FENCED_LEADER_EPOCH": 74,
     "LEADER_NOT_AVAILABLE": 5,
+    "NETWORK_EXCEPTION": 13,
     "NOT_LEADER_FOR_PARTITION": 6,
+    "OFFSET_NOT_AVAILABLE": 78,
     "REQUEST_TIMED_OUT": 7,
+    "UNKNOWN_LEADER_EPOCH": 75,
+    "UNKNOWN_TOPIC_OR_PART": 3,
 }
 
 
@@ -143,6 +148,7 @@ class Cluster:
         self.earliest, self.end = 0, 0
         self.real = source.Cluster(given)
         self.real._offsets = lambda places, spec: {topic: {number: self.earliest} for topic, number in places}
+        self.real._known = lambda: {("t", "0")}
         self.lost, self.slices = self.real.lost, self.real.slices
 
     def ends(self) -> Any:
@@ -181,6 +187,42 @@ def test_a_topic_that_was_made_anew_fails_a_query_that_must_lose_nothing(source:
         reader.latestOffset()
     with pytest.raises(source.KafkaSourceError, match="t-0 was read up to 900, and is to be read up to 40 now"):
         reader.partitions({"t": {"0": 900}}, {"t": {"0": 40}})
+
+
+def test_a_partition_that_went_between_plan_and_reading_is_passed_over_or_fails_as_it_was_told(source: Any) -> None:
+    start, end = {"t": {"0": 0, "1": 0}}, {"t": {"0": 5, "1": 5}}
+    going_on = Cluster(source, options(source, failOnDataLoss="false")).slices(start, end)
+    assert [(each.partition, each.until) for each in going_on] == [(0, 5)]
+    with pytest.raises(source.KafkaSourceError, match="t-1 is gone"):
+        Cluster(source, options(source)).slices(start, end)
+
+
+@pytest.mark.parametrize("code", ["OFFSET_NOT_AVAILABLE", "FENCED_LEADER_EPOCH", "UNKNOWN_LEADER_EPOCH", "_TRANSPORT"])
+def test_a_failover_is_waited_for_as_long_as_the_patience_lasts(source: Any, clock: Clock, code: str) -> None:
+    cluster, asked = source.Cluster(options(source)), []
+
+    def ask() -> str:
+        asked.append(clock.now)
+        if clock.now < until:
+            raise KafkaException(Error(CODES[code]))
+        return "answer"
+
+    until = 3.0
+    assert cluster._patiently(ask) == "answer" and len(asked) > 2
+    until = 100.0
+    with pytest.raises(
+        source.KafkaSourceError, match=r"b:9092 gives no answer within 5 s: error -?\d+; next: see that"
+    ):
+        cluster._patiently(ask)
+
+
+def test_what_is_refused_is_told_at_once(source: Any, clock: Clock) -> None:
+    def ask() -> None:
+        raise KafkaException(Error(29))
+
+    with pytest.raises(source.KafkaSourceError, match="b:9092 refuses: error 29; next: see which rights"):
+        source.Cluster(options(source))._patiently(ask)
+    assert clock.now == 0
 
 
 def test_brokers_that_are_silent_end_the_query(source: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
