@@ -30,7 +30,7 @@ from jobs.spark_kafka import GROUP, SCHEMA
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 
-BATCH_MESSAGES, BATCH_BYTES = 10_000, 4 << 20
+FIRST_MESSAGES, BATCH_MESSAGES, BATCH_BYTES = 500, 10_000, 4 << 20
 POLL_S = 0.05
 ASK_S = 10.0
 PAUSE_S = 0.3
@@ -331,7 +331,8 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
     Yields
     ------
     pyarrow.RecordBatch
-        Up to `BATCH_MESSAGES` messages, of about `BATCH_BYTES` at most, in order.
+        Up to `BATCH_MESSAGES` messages in order, of about `BATCH_BYTES` by the size of those before; at first up to
+        `FIRST_MESSAGES` of whatever size.
 
     Raises
     ------
@@ -341,7 +342,7 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
     consumer = _consumer(options)
     consumer.assign([TopicPartition(wanted.topic, wanted.partition, wanted.start)])
     try:
-        position, size, heard = wanted.start, 500, time.monotonic()
+        position, size, heard = wanted.start, FIRST_MESSAGES, time.monotonic()
         while position < wanted.until:
             if time.monotonic() - heard > options.patience_s:
                 waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
