@@ -7,16 +7,19 @@ Set by `jobs.spark.session` on this machine (``spark.python.daemon.module``).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 
 PRELOADED = ("pandas", "pyarrow", "pyspark.worker", "pyspark.sql.pandas.serializers", "jobs.spark_kafka_source")
+"""Not all of it is everywhere: PySpark 3.5 has no Python sources, and who reads no Kafka needs no confluent-kafka."""
 
 
 def main() -> None:
     """Import what workers need, and hand over to PySpark's own daemon."""
     for name in PRELOADED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # a worker that needs it says what is missing
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
     importlib.import_module("pyspark.daemon").manager()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from infra import catalog, deploy
 from infra.errors import OrreryError
 from infra.output import Ui
-from jobs import spark
+from jobs import spark, spark_daemon
 from jobs.kafka_offsets import FIRST, admit, flat, nested, without_first
 from jobs.spark_kafka import read_batch, read_stream
 from tests.unit.test_java import made
@@ -104,6 +104,30 @@ def pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setenv(name, "")  # so that what the session sets is taken back
         monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("pyspark")
+def test_a_jobs_own_jars_take_none_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(made(tmp_path / "java", "17.0.1")))
+    monkeypatch.setattr(spark, "s3a_jars", lambda: [Path("/some/hadoop-aws.jar")])
+    found: Any = spark.session("job", folder=tmp_path, settings={"spark.jars": "/its/own.jar"})
+    assert found["spark.jars"] == "/some/hadoop-aws.jar,/its/own.jar"
+
+
+def test_workers_are_forked_without_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is preloaded, this environment has nothing: like a PySpark 3.5 without Kafka's client."""
+    asked: list[str] = []
+
+    def imported(name: str) -> Any:
+        asked.append(name)
+        if name != "pyspark.daemon":
+            raise ImportError(name)
+        return SimpleNamespace(manager=lambda: asked.append("manager"))
+
+    monkeypatch.setattr("importlib.import_module", imported)
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    spark_daemon.main()
+    assert asked == [*spark_daemon.PRELOADED, "pyspark.daemon", "manager"]
 
 
 @pytest.mark.usefixtures("pyspark")
