@@ -88,7 +88,9 @@ test-modules: ## the Terraform modules: validations, examples, inventories
 	$(TEST) -m terraform -n 2 --dist loadgroup $(PYTEST_ARGS)
 test-e2e: ## stacks and services, on two local clouds of their own
 	@$(ORRERY) env local >/dev/null
-	@scripts/install_browser.sh
+	@scripts/install_debian.sh "a browser" "google-chrome chromium chromium-browser" chromium fonts-liberation
+	@scripts/install_debian.sh "Java 17" "/usr/lib/jvm/*17*/bin/java" openjdk-17-jre-headless
+	@scripts/install_debian.sh "MariaDB" "mariadbd /usr/sbin/mariadbd" mariadb-server-core mariadb-client-core
 	$(TEST) -m e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 seeds: ## STACK=… [SEEDS=20]: its end-to-end tests that break it at random moments, with so many seeds
 	@$(ORRERY) env local >/dev/null

@@ -16,8 +16,10 @@ from infra.errors import OrreryError
 from infra.local.aws import Aws
 from infra.local.bigquery import BigQuery
 from infra.local.cron import Cron
+from infra.local.debezium import Debezium
 from infra.local.kafka import CLIENT_ENVIRONMENT, VARIABLE, Kafka, cluster
-from infra.local.postgres import Postgres, outside_root
+from infra.local.mysql import MySql
+from infra.local.postgres import Postgres
 from infra.local.service import (
     CANNOT_SAVE,
     REGIONS,
@@ -34,6 +36,7 @@ from infra.local.service import (
 )
 from infra.local.snowflake import Snowflake
 from infra.local.supervision import Supervisor, alive
+from infra.local.users import outside_root
 
 if TYPE_CHECKING:
     from infra.local.fault_client import FaultClient
@@ -43,8 +46,10 @@ Say = Callable[[str], None]
 
 START_TIMEOUT_S = 90
 COMES_BACK_S = 6
-BY_NAME_ONLY = ("snowflake", "bigquery", "kafka")
-"""Services with an environment of their own, which nobody should install for a stack that does not name them."""
+BY_NAME_ONLY = ("snowflake", "bigquery", "kafka", "mysql", "debezium")
+"""Services that want something installed, which nobody should need for a stack that does not name them."""
+NEEDS = {"debezium": ("kafka",)}
+"""Services that work only with others, which are started before them."""
 STATES: dict[str, State] = {
     "RUNNING": "running",
     "STARTING": "starting",
@@ -70,7 +75,9 @@ class Cloud:
         self.postgres = Postgres(self.place)
         self.cron = Cron(self.place)
         self.kafka = Kafka(self.place)
-        others = (Snowflake(self.place), BigQuery(self.place), self.kafka)
+        self.mysql = MySql(self.place)
+        debezium = Debezium(self.place, lambda: self.endpoint("kafka"))
+        others = (Snowflake(self.place), BigQuery(self.place), self.kafka, self.mysql, debezium)
         self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *others)}
 
     # ---------------------------------------------------------------------------------- up and down
@@ -99,7 +106,8 @@ class Cloud:
             A service is unknown or can't start, a port that was asked for is taken, the disk is full.
         """
         say = on_progress or (lambda line: None)
-        services = [self._service(name) for name in dict.fromkeys(names)]
+        wanted = [one for name in names for one in (*NEEDS.get(name, ()), name)]
+        services = [self._service(name) for name in dict.fromkeys(wanted)]
         outside = {one.name: there for one in services if (there := self.elsewhere(one.name))}
         for there in outside.values():
             self.kafka.check_elsewhere(there)
@@ -275,6 +283,14 @@ class Cloud:
     def drop_database(self, name: str) -> None:
         """Drop a database, its role and its password; fine when they are gone already."""
         self.postgres.drop(self._started("postgres"), name)
+
+    def provision_mysql(self, name: str) -> Database:
+        """Return a MySQL database of its own, made when it does not exist; its user owns it."""
+        return self.mysql.provision(self._started("mysql"), name)
+
+    def drop_mysql(self, name: str) -> None:
+        """Drop a MySQL database, its users and its password; fine when they are gone already."""
+        self.mysql.drop(self._started("mysql"), name)
 
     def kafka_brokers(self) -> int:
         """Return how many brokers there are: no topic can have more replicas."""

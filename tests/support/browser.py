@@ -94,7 +94,7 @@ def find() -> str:
             return program
     raise OrreryError(
         "no browser is installed that tests can drive",
-        next_step="apt-get install chromium, or scripts/install_browser.sh as root",
+        next_step="apt-get install chromium, or make test-e2e as root",
     )
 
 

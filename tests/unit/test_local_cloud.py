@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from infra.errors import OrreryError
-from infra.local import Cloud, cloud, doctor, leftovers, localstack, postgres, service
+from infra.local import Cloud, cloud, doctor, leftovers, localstack, postgres, service, users
 from infra.local.service import Program
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -183,8 +183,8 @@ def test_a_folder_behind_a_closed_one_is_not_reachable(tmp_path: Path) -> None:
     (closed / "inside").mkdir(parents=True)
     closed.chmod(0o700)
     stranger = pwd.struct_passwd(("stranger", "x", 64999, 64999, "", "/", "/bin/false"))
-    assert not postgres.reachable(closed / "inside", stranger)
-    assert postgres.reachable(Path("/usr/bin"), stranger)
+    assert not users.reachable(closed / "inside", stranger)
+    assert users.reachable(Path("/usr/bin"), stranger)
 
 
 def test_data_of_a_version_that_is_gone_is_not_touched(local: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
