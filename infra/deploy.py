@@ -469,14 +469,19 @@ def _database(info: StackInfo, instance: str) -> str:
 
 
 def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
-    """Tell Terraform about the local service of each stand-in; PostgreSQL has a database of its own for each."""
+    """Tell Terraform about the local service of each stand-in; database servers have a database of its own for each."""
     variables: dict[str, str] = {}
     for instance, service in stack.stand_ins.items():
         if service == "kafka":
             there = {"bootstrap_servers": local.endpoint("kafka").url, "brokers": local.kafka_brokers()}
             variables[f"TF_VAR_{instance}_standin"] = json.dumps(there)
             continue
-        database = local.provision_database(_database(stack.info, instance))
+        if service == "debezium":
+            worker = {"url": local.endpoint("debezium").url, "secrets": str(local.debezium.secrets)}
+            variables[f"TF_VAR_{instance}_standin"] = json.dumps(worker)
+            continue
+        provision = local.provision_mysql if service == "mysql" else local.provision_database
+        database = provision(_database(stack.info, instance))
         facts: Mapping[str, Any] = {
             "host": database.host,
             "port": database.port,
@@ -515,9 +520,13 @@ def _keep_kafkas(at: Session, known: Sequence[str]) -> None:
 
 def _drop_stand_ins(at: Session, local: Cloud) -> None:
     """Remove what the stack has in the services that stand in for its modules."""
+    if "debezium" in at.stack.stand_ins.values():  # before the databases that its connectors read
+        local.drop_connectors(at.stack.physical(""))
     for instance, service in at.stack.stand_ins.items():
         if service == "postgres":
             local.drop_database(_database(at.stack.info, instance))
+        elif service == "mysql":
+            local.drop_mysql(_database(at.stack.info, instance))
     if "kafka" in at.stack.stand_ins.values():
         _drop_topics(at, local)
 

@@ -193,11 +193,12 @@ def load() -> dict[str, Entry]:
 
 def _not_deployed(kind: str, users: tuple[str, ...], content: Written, why: Mapping[str, str]) -> Entry:
     """Return the entry of a type that is replaced, or left out."""
-    for module in why:
-        facts = content.modules.get(module, {})
-        if kind in facts.get("replaces", ()):
-            gaps = tuple(Gap(**gap) for gap in facts.get("gaps", ()))
-            return Entry(kind, "stand-in", facts["means"], tuple(facts["probes"]), gaps, users)
+    by_modules = [content.modules[module] for module in sorted(why) if module in content.modules]
+    if replacing := [facts for facts in by_modules if kind in facts.get("replaces", ())]:
+        means = " ".join(facts["means"] for facts in replacing)
+        shown = tuple(probe for facts in replacing for probe in facts["probes"])
+        gaps = tuple(Gap(**gap) for facts in replacing for gap in facts.get("gaps", ()))
+        return Entry(kind, "stand-in", means, shown, gaps, users)
     # Left out by the module that names a reason, rather than by one that a stand-in replaces as a whole.
     reasons = sorted(why.items(), key=lambda each: (modules.load(each[0]).local == "stand-in", each))
     module, key = reasons[0]

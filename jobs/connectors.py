@@ -7,7 +7,8 @@ For the local worker; on AWS, MSK Connect's connectors are Terraform resources (
     python -m jobs.connectors --url http://127.0.0.1:8083 wait orrery-10-nova-shop
     python -m jobs.connectors --url http://127.0.0.1:8083 status        # also: restart, pause, resume, remove NAME
 
-Needs nothing but Python. The worker's address is in ``CONNECT_URL`` otherwise.
+Where the declaration names a secret, ``apply`` writes its values to the file that the settings read; that needs boto3,
+the rest nothing but Python. The worker's address is in ``CONNECT_URL`` otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ REMEDIES = (
     ),
     (r"slot .* is (already )?active", "stop the other connector with that slot, restart this one"),
     (r"[Dd]atabase history|[Ss]chema history|db history topic", SNAPSHOT_AGAIN),
-    (r"Connection refused|Communications link failure|timed out|UnknownHost", "see that the database runs; restart it"),
+    (
+        r"Connection refused|Failed to establish connection|Communications link failure|timed out|UnknownHost",
+        "see that the database runs; restart it",
+    ),
 )
 """What a failed task says, and what to do about it."""
 
@@ -155,6 +159,11 @@ class Connect:
         """Let a connector wait; its database keeps what it has not read."""
         self._ask("PUT", f"/connectors/{check_name(name)}/pause")
 
+    def stop(self, name: str) -> None:
+        """Let a connector wait without a task, until it has none."""
+        self._ask("PUT", f"/connectors/{check_name(name)}/stop")
+        self._until(name, _has_stopped)
+
     def resume(self, name: str) -> None:
         """Let a paused or stopped connector go on."""
         self._ask("PUT", f"/connectors/{check_name(name)}/resume")
@@ -172,21 +181,19 @@ class Connect:
         if self._ask("GET", f"/connectors/{check_name(name)}", missing=None) is None:
             return False
         if forget:
-            self._ask("PUT", f"/connectors/{name}/stop")
-            self._until_stopped(name)
+            self.stop(name)
             self._ask("DELETE", f"/connectors/{name}/offsets")
         self._ask("DELETE", f"/connectors/{name}")
+        self._until(name, lambda found: found is None)
         return True
 
-    def _until_stopped(self, name: str) -> None:
+    def _until(self, name: str, wanted: Callable[[Any], bool]) -> None:
+        """Wait until the worker has done what it said yes to: it tells of it by a connector's status."""
         deadline = time.monotonic() + TIMEOUT_S
-        while True:
-            found = self._ask("GET", f"/connectors/{name}/status", missing={})
-            if found and found["connector"]["state"] == "STOPPED" and not found["tasks"]:
-                return
+        while not wanted(self._ask("GET", f"/connectors/{name}/status", missing=None)):
             if time.monotonic() > deadline:
                 raise ConnectorRefused(f"{name} does not stop; next: look at the worker's log")
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def _ask(self, method: str, path: str, body: Any = None, missing: Any = ...) -> Any:
         """Return the answer to one request; `missing` for what there isn't, tried again while the worker is busy."""
@@ -200,7 +207,7 @@ class Connect:
                     return missing
                 busy = error.code in BUSY or "rebalance" in text
                 if not busy or time.monotonic() > deadline:
-                    raise ConnectorRefused(text) from None
+                    raise ConnectorRefused(f"{text}; next: {remedy(text)}") from None
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reason = getattr(error, "reason", error)
                 raise ConnectorRefused(
@@ -217,6 +224,10 @@ class Connect:
         return json.loads(content) if content else None
 
 
+def _has_stopped(found: Any) -> bool:
+    return found is not None and found["connector"]["state"] == "STOPPED" and not found["tasks"]
+
+
 def check_name(name: str) -> str:
     """Return the name of a connector, or refuse one that is none."""
     if not NAME.fullmatch(name):
@@ -229,6 +240,7 @@ def shorten(trace: str) -> str:
     causes = re.findall(r"^(?:Caused by: )?([\w.$]+(?:Exception|Error)\b)(?:: (.*))?$", trace, re.MULTILINE)
     told = [text for _, text in causes if text and not re.match(r"[\w.$]+(Exception|Error)$", text)]
     line = told[-1] if told else (causes[-1][0] if causes else trace.strip().split("\n")[0])
+    line = re.sub(r"\w+OffsetContext ?[\[{].*[\]}]", "where it was", line)  # pages of a position's parts
     return re.sub(r"\s+", " ", line).strip()[:300] or "it does not say why"
 
 
@@ -238,6 +250,29 @@ def remedy(trace: str) -> str:
         if re.search(pattern, trace):
             return step
     return "look at the worker's log, mend it, then restart it"
+
+
+def read_secret(arn: str) -> dict[str, str]:
+    """Return the values of a secret in Secrets Manager. Needs boto3, and its usual environment.
+
+    Raises
+    ------
+    ConnectorRefused
+        Secrets Manager does not answer, or refuses, or the secret holds no object of texts.
+    """
+    import boto3  # what only talks to a worker does without
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = boto3.client("secretsmanager", region_name=arn.split(":")[3]).get_secret_value(SecretId=arn)
+        values = json.loads(found["SecretString"])
+        return {str(name): str(values[name]) for name in ("username", "password")}
+    except (BotoCoreError, ClientError, IndexError) as error:
+        raise ConnectorRefused(
+            f"the secret {arn} can't be read: {error}; next: check its ARN and your rights"
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConnectorRefused(f"the secret {arn} has no username and password; next: write them into it") from error
 
 
 def write_secrets(path: Path, values: Mapping[str, str]) -> None:
@@ -273,7 +308,8 @@ def _message(error: urllib.error.HTTPError) -> str:
         return f"the worker answers {error.code} {error.reason}"
     text = re.sub(r"\nYou can also find.*", "", text, flags=re.DOTALL)
     text = re.sub(r"^Connector configuration is invalid and contains the following \d+ error\(s\):\n", "", text)
-    return re.sub(r"\s*\n\s*", "; ", text.strip())[:500]
+    text = re.sub(r"Error during connection validation: |[\w.]+\.\w+Exception: ", "", text)
+    return re.sub(r"\s*\n\s*", "; ", text.strip(" \n:"))[:500]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -303,6 +339,8 @@ def _run(given: argparse.Namespace) -> int:
     connect = Connect(given.url)
     if given.command == "apply":
         document = json.loads(given.connector.read_text())
+        if secret := document.get("secret"):
+            write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
         changed = connect.apply(document["name"], document["config"])
         print(f"{document['name']}: {'applied' if changed else 'as declared'}")
     elif given.command == "status":

@@ -76,8 +76,8 @@ class Cloud:
         self.cron = Cron(self.place)
         self.kafka = Kafka(self.place)
         self.mysql = MySql(self.place)
-        debezium = Debezium(self.place, lambda: self.endpoint("kafka"))
-        others = (Snowflake(self.place), BigQuery(self.place), self.kafka, self.mysql, debezium)
+        self.debezium = Debezium(self.place, lambda: self.endpoint("kafka"))
+        others = (Snowflake(self.place), BigQuery(self.place), self.kafka, self.mysql, self.debezium)
         self.services: dict[str, Service] = {one.name: one for one in (self.aws, self.postgres, self.cron, *others)}
 
     # ---------------------------------------------------------------------------------- up and down
@@ -291,6 +291,10 @@ class Cloud:
     def drop_mysql(self, name: str) -> None:
         """Drop a MySQL database, its users and its password; fine when they are gone already."""
         self.mysql.drop(self._started("mysql"), name)
+
+    def drop_connectors(self, prefix: str) -> None:
+        """Remove the connectors whose names begin with a prefix, and how far they had read; fine without any."""
+        self.debezium.drop(self._started("debezium"), prefix)
 
     def kafka_brokers(self) -> int:
         """Return how many brokers there are: no topic can have more replicas."""

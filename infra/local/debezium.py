@@ -19,6 +19,7 @@ from pathlib import Path
 from infra.errors import OrreryError
 from infra.local import java
 from infra.local.service import HOST, Endpoint, Place, Program, write_private
+from jobs.connectors import Connect, ConnectorRefused
 
 PREFIX = "orrery-connect"
 """How the worker's own topics and group begin."""
@@ -116,6 +117,25 @@ class Debezium:
         if response.status != 200 or not isinstance(known, list):
             return f"port {ports['main']} answers with status {response.status}"
         return ""
+
+    def drop(self, ports: Mapping[str, int], prefix: str) -> None:
+        """Remove the connectors whose names begin with a prefix, how far they had read, and the files of their secrets.
+
+        Raises
+        ------
+        OrreryError
+            The worker does not answer, or does not let go.
+        """
+        worker = Connect(self.endpoint(ports).url)
+        try:
+            for name in worker.names():
+                if name.startswith(prefix):
+                    worker.remove(name, forget=True)
+        except ConnectorRefused as error:
+            what, _, step = str(error).partition("; next: ")
+            raise OrreryError(what, next_step=step or f"see {self.place.log(self.name)}") from error
+        for file in self.secrets.glob(f"{prefix}*.properties"):
+            file.unlink(missing_ok=True)
 
     def _settings(self, ports: Mapping[str, int]) -> str:
         """Return the worker's settings, those of MSK Connect where it sets any."""

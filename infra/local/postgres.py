@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 DEBIAN = Path("/usr/lib/postgresql")
 ADMIN = "postgres"
 RESERVED = {ADMIN, "template0", "template1"}
+ACCESS = f"host all all {HOST}/32 scram-sha-256\n"
+"""Who may connect. No copy of the whole server: roles that may follow changes are to see those of their database."""
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -29,6 +33,7 @@ SETTINGS = {
     "wal_level": "logical",
     "max_replication_slots": "16",
     "max_wal_senders": "16",
+    "max_slot_wal_keep_size": "2GB",  # a slot whose reader never comes back does not fill the disk
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
@@ -52,9 +57,17 @@ class Postgres:
     def prepare(self, python: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
         """Create the cluster the first time, in a folder that takes its name only when it is whole."""
         password = self.place.secret("postgres-admin")
-        if (self.data / "PG_VERSION").exists():
-            return
         owner, folder = service_user("postgres"), self._real_folder()
+        if not (self.data / "PG_VERSION").exists():
+            self._create(python, owner, folder, password, say)
+        access = folder / "pg_hba.conf"
+        write_private(access, ACCESS)
+        if owner:
+            os.chown(access, owner.pw_uid, owner.pw_gid)
+
+    def _create(
+        self, python: Path, owner: pwd.struct_passwd | None, folder: Path, password: str, say: Callable[[str], None]
+    ) -> None:
         binaries = self.binaries(python)
         fresh = folder.with_name(folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -119,18 +132,25 @@ class Postgres:
             connection.execute("select pg_advisory_lock(hashtext('orrery'))")
             found = connection.execute("select 1 from pg_roles where rolname = %s", (name,)).fetchone()
             verb = sql.SQL("alter role" if found else "create role")
-            connection.execute(sql.SQL("{} {} login password {}").format(verb, role, sql.Literal(password)))
+            # As RDS's master user, it may let a pipeline follow its changes (logical replication).
+            what = sql.SQL("{} {} login replication password {}")
+            connection.execute(what.format(verb, role, sql.Literal(password)))
             if not connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone():
                 connection.execute(sql.SQL("create database {} owner {}").format(database, role))
             connection.execute(sql.SQL("revoke all on database {} from public").format(database))
         return Database(HOST, ports["main"], name, name, password)
 
     def drop(self, ports: Mapping[str, int], name: str) -> None:
-        """Drop a database, its role and its password file; fine when they are gone already."""
+        """Drop a database with its slots, its role and its password file; fine when they are gone already."""
         from psycopg import sql
 
         check_database_name(name)
         with self._admin(ports) as connection:
+            # A slot keeps the whole server's log for a reader that does not come back, and its database from going.
+            mine = "from pg_replication_slots where database = %s"
+            connection.execute(f"select pg_terminate_backend(active_pid) {mine} and active", (name,))
+            _wait_for_idle_slots(connection, name)
+            connection.execute(f"select pg_drop_replication_slot(slot_name) {mine}", (name,))
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
         (self.place.home / "secrets" / f"postgres-{name}").unlink(missing_ok=True)
@@ -217,6 +237,15 @@ def check_database_name(name: str) -> None:
             f"{name!r} cannot be the name of a database",
             next_step="use up to 63 lower-case letters, digits and underscores",
         )
+
+
+def _wait_for_idle_slots(connection: psycopg.Connection[Any], database: str) -> None:
+    """Wait until the readers of a database's slots, which were told to, have gone."""
+    for _ in range(100):
+        active = "select 1 from pg_replication_slots where database = %s and active"
+        if not connection.execute(active, (database,)).fetchone():
+            return
+        time.sleep(0.05)
 
 
 def version_of(binaries: Path) -> str:

@@ -68,8 +68,22 @@ class FakeCloud:
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
 
+    def provision_mysql(self, name: str) -> Any:
+        self.asked.append(("provision mysql", name))
+        return SimpleNamespace(host="127.0.0.1", port=3306, database=name, user=name, password="s3cret-password")
+
+    def drop_mysql(self, name: str) -> None:
+        self.asked.append(("drop mysql", name))
+
+    def drop_connectors(self, prefix: str) -> None:
+        self.asked.append(("drop connectors", prefix))
+
     def endpoint(self, name: str) -> Any:
-        return SimpleNamespace(url="127.0.0.1:9092")
+        return SimpleNamespace(url="127.0.0.1:9092" if name == "kafka" else f"http://{name}")
+
+    @property
+    def debezium(self) -> Any:
+        return SimpleNamespace(secrets=Path("/secrets"))
 
     def elsewhere(self, name: str) -> Any:
         return SimpleNamespace(url=self.bootstrap) if self.bootstrap else None
@@ -392,6 +406,31 @@ def test_the_closing_line_counts_what_ran_what_was_taken_and_what_stood_in(
             "Local cloud: 3 resources executed, 1 accepted (control plane only), "
             "1 module stood in for (postgres), 2 cloud-only (logs of zone, warehouse (snowflake))."
         )
+
+
+def test_a_connector_is_told_of_its_worker_and_goes_before_its_database(
+    plant: Callable[..., StackInfo], module_folder: Callable[..., Path], cloud: FakeCloud, terraform: Any
+) -> None:
+    name = 'variable "name" {\n  type = string\n}\n'
+    module_folder("well", name, "", 'local = "stand-in"\nservice = "mysql"')
+    module_folder("pipe", name, "", 'local = "stand-in"\nservice = "debezium"')
+    code = (
+        "from infra.stack import Stack\n\n\nclass A(Stack):\n    def build(self):\n"
+        "        self.module('shop', 'well', name='n')\n        self.module('capture', 'pipe', name='n')\n"
+    )
+    info = plant("70_quasar", code)
+    with deploy.session(info, "local", Ui()) as at:
+        at.terraform.plan()
+    seen = terraform.log[-2]["environment"]
+    assert json.loads(seen["TF_VAR_capture_standin"]) == {"url": "http://debezium", "secrets": "/secrets"}
+    assert "TF_VAR_capture_standin_password" not in seen
+    assert json.loads(seen["TF_VAR_shop_standin"])["port"] == 3306
+    assert seen["TF_VAR_shop_standin_password"] == "s3cret-password"
+    deploy.destroy(info, "local", Ui(), yes=False)
+    assert [each for each in cloud.asked if each[0].startswith("drop")] == [
+        ("drop connectors", "orrery-70-quasar-"),
+        ("drop mysql", "70_quasar_shop"),
+    ]
 
 
 def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files(

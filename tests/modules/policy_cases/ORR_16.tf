@@ -37,7 +37,27 @@ resource "aws_db_parameter_group" "fail_another_parameter" {
   }
 }
 
-resource "aws_db_parameter_group" "another_engine" {
+resource "aws_db_parameter_group" "pass_mysql" {
+  name   = "orrery-sample-mysql84"
+  family = "mysql8.4"
+
+  parameter {
+    name  = "require_secure_transport"
+    value = "ON"
+  }
+}
+
+resource "aws_db_parameter_group" "fail_mysql" {
   name   = "orrery-sample-mysql8"
   family = "mysql8.0"
+
+  parameter {
+    name  = "require_secure_transport"
+    value = "0"
+  }
+}
+
+resource "aws_db_parameter_group" "another_engine" {
+  name   = "orrery-sample-sqlserver16"
+  family = "sqlserver-se-16.0"
 }
