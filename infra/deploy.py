@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import ledger, runbook, settings, targets
+from infra import ledger, runbook, settings, targets, topics
 from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
@@ -173,6 +173,8 @@ def deploy(
         if saved and settings.choices(info):  # it may have been planned with other settings than this command's
             at.stack, _ = stacks.create(settings.remember(info, state.outputs)[0], at.target, at.terraform.folder)
         live = at.live_from(state)
+        if at.cloud and "topics" in live.outputs:
+            topics.apply(live)
         _install_crontab(at, live)
         runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)

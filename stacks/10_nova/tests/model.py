@@ -15,7 +15,7 @@ from typing import Any
 from nova.load import CONTROL, Message, Names
 from nova.warehouse import TABLES
 
-NAMED = Names("orrery-test", "shop")
+NAMED = Names("orrery-test")
 PARTITIONS = 3
 FILE = 1_000_000_000_000
 Row = dict[str, Any]

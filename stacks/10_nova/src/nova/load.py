@@ -68,17 +68,14 @@ class Names:
     Parameters
     ----------
     prefix : str
-        Debezium's ``topic.prefix``.
-    schema : str
-        MySQL's database, or PostgreSQL's schema.
+        Debezium's ``topic.prefix``; behind it the table, without its database or schema.
     """
 
     prefix: str
-    schema: str
 
     def topic(self, name: str) -> str:
         """Return the topic of a table, or of transactions or notifications."""
-        return f"{self.prefix}.{name}" if name in CONTROL else f"{self.prefix}.{self.schema}.{name}"
+        return f"{self.prefix}.{name}"
 
     @property
     def topics(self) -> list[str]:
@@ -88,7 +85,7 @@ class Names:
     @property
     def dead_letters(self) -> str:
         """Return the topic of what can't be landed."""
-        return f"{self.prefix}.dead-letters"
+        return self.topic("dead-letters")
 
     @property
     def group(self) -> str:
@@ -97,8 +94,8 @@ class Names:
 
 
 def names() -> Names:
-    """Return the names that ``NOVA_TOPIC_PREFIX`` and ``NOVA_SOURCE_SCHEMA`` give."""
-    return Names(os.environ["NOVA_TOPIC_PREFIX"], os.environ["NOVA_SOURCE_SCHEMA"])
+    """Return the names that ``NOVA_TOPIC_PREFIX`` gives."""
+    return Names(os.environ["NOVA_TOPIC_PREFIX"])
 
 
 class Judge:

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.faults import fault_point
 from jobs.metrics import log
 from nova import metrics, warehouse
 from nova.warehouse import Warehouse
 
-PAUSE_S = 0.1
+PAUSE_S, AWAY_S = 0.1, 1.0
 
 
 @dataclass(frozen=True)
@@ -63,24 +64,51 @@ def waiting(store: Warehouse) -> bool:
     return (store.number(newest) or 0) > (store.number("select batch from nova_core.progress") or 0)
 
 
-def merge_all(store: Warehouse) -> list[Merged]:
-    """Merge until nothing is ready any more."""
-    done = []
+def merge_all(store: Warehouse, lags: Path | None = None) -> list[Merged]:
+    """Merge until nothing is ready any more; write lags where a file is named (`_lags`)."""
+    done: list[Merged] = []
     while True:
         merged = merge(store)
         if merged.until is None:
             return done
         done.append(merged)
         metrics.merged(merged.rows, merged.seconds)
+        if lags and merged.kind == "transactions":
+            _lags(store, lags)
 
 
-def follow(store: Warehouse, stopped: threading.Event) -> None:
+def _lags(store: Warehouse, path: Path) -> None:
+    """Append how old each change was when it became visible, in milliseconds: the shop notes when it changes a row."""
+    visible = time.time() * 1000
+    rows = store.query(
+        "select date_part(epoch_millisecond, rtrim(image:changed_at::varchar, 'Z')::timestamp_ntz)"
+        " from nova_core.batch where kind = 'transaction' and op <> 'd'"
+    )
+    with open(path, "a") as file:
+        file.writelines(f"{visible - float(changed):.0f}\n" for (changed,) in rows if changed is not None)
+
+
+def follow(store: Warehouse, stopped: threading.Event, lags: Path | None = None) -> None:
     """Merge whenever something has come, until `stopped` is set."""
     while not stopped.is_set():
         if waiting(store):
-            merge_all(store)
+            merge_all(store, lags)
         else:
             stopped.wait(PAUSE_S)
+
+
+def follow_always(stopped: threading.Event, lags: Path | None = None) -> None:
+    """Merge until `stopped` is set, and wait where the warehouse is away."""
+    import snowflake.connector.errors as errors
+
+    while not stopped.is_set():
+        try:
+            with warehouse.opened() as store:
+                follow(store, stopped, lags)
+        except errors.Error as error:
+            metrics.emit(nova_error_count=1)
+            log("warning", "warehouse_away", error=str(error)[:300])
+            stopped.wait(AWAY_S)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -96,8 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
         log("info", "started", part="merge")
         if given.once:
             merge_all(store)
-        else:
-            follow(store, stopped)
+    if not given.once:
+        follow_always(stopped)
     log("info", "finished", part="merge")
     return 0
 

@@ -18,6 +18,12 @@ SCHEMAS = {
     "nova_shop": "The shop's tables as they are now",
     "nova_history": "The shop's tables with every version of each row",
 }
+LOADER_TABLES = {
+    "incoming": "Where a file is copied to, within the transaction that takes its rows on",
+    "offsets": "How far each partition is landed",
+    "loader": "Who may load, and the number of the last batch",
+}
+"""The loader's own tables."""
 TABLES = ("customers", "orders", "order_lines", "payments")
 """The captured tables."""
 
