@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help list graph plan review deploy drift data run dashboard check drill drills failover destroy up down reset status logs doctor module docs bench lock mistakes \
-        test test-unit test-bash test-modules test-e2e scan lint fmt clean
+        test test-unit test-bash test-modules test-e2e seeds scan lint fmt clean
 
 STACK ?=
 DATA ?=
@@ -10,7 +10,7 @@ EXPERIMENT ?=
 EXERCISE ?=
 SET ?=
 SEED ?= 1
-SEEDS ?= 10
+SEEDS ?=
 HURRY ?= 10
 SERVICE ?=
 MODULE ?=
@@ -56,7 +56,7 @@ check: ## STACK=… EXERCISE=…: whether an exercise of its README is solved, a
 drill: ## STACK=… [EXPERIMENT=…] [SEED=1] [TARGET=aws]: break it while clients use it, and measure what they noticed
 	@$(ORRERY) drill "$(STACK)" $(EXPERIMENT)
 drills: ## STACK=… [SEEDS=10] [HURRY=10]: every experiment with so many seeds, shuffled, all times divided; a table at the end
-	@$(ORRERY) drill "$(STACK)" --all --seeds "$(SEEDS)" --hurry "$(HURRY)"
+	@$(ORRERY) drill "$(STACK)" --all --seeds "$(or $(SEEDS),10)" --hurry "$(HURRY)"
 failover: ## STACK=… REGION=… [BACK=1] [DRY_RUN=1] [TARGET=aws]: give a lost region up, or take it back, step by step
 	@$(ORRERY) failover "$(STACK)"
 destroy: ## STACK=…: remove the stack and all that it holds
@@ -92,12 +92,15 @@ test-e2e: ## stacks and services, on two local clouds of their own
 	@scripts/install_debian.sh "Java 17" "/usr/lib/jvm/*17*/bin/java" openjdk-17-jre-headless
 	@scripts/install_debian.sh "MariaDB" "mariadbd /usr/sbin/mariadbd" mariadb-server-core mariadb-client-core
 	$(TEST) -m e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
+seeds: ## STACK=… [SEEDS=20]: its end-to-end tests that break it at random moments, with so many seeds
+	@$(ORRERY) env local >/dev/null
+	$(TEST) -m "e2e and seeds" --seeds "$(or $(SEEDS),20)" "stacks/$(STACK)/tests" $(PYTEST_ARGS)
 scan: ## [SARIF=file] [JUNIT=file]: policies over modules, synthesised stacks and plans
 	@$(ORRERY) scan
 mistakes: ## [PLANT="--all"]: plant mistakes in copies of modules and stacks; each must be found
 	@$(ORRERY) env scan >/dev/null
 	"$$($(ORRERY) env test)" -P scripts/plant_mistakes.py $(PLANT)
-lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
+lint: ## ruff, mypy, terraform fmt, shellcheck, compatibility of topics' schemas, stale documentation
 	$(LINT)/ruff check .
 	$(LINT)/ruff format --check .
 	$(LINT)/mypy
@@ -105,6 +108,8 @@ lint: ## ruff, mypy, terraform fmt, shellcheck, stale documentation
 	$(ORRERY) terraform fmt -check -recursive infra/policies
 	$(LINT)/shellcheck orrery .ci/run scripts/*.sh stacks/*/bin/* stacks/*/tests/*.bats
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@shopt -s nullglob; for each in stacks/*/schemas/*.json stacks/signals/*/schemas/*.json; do $(LINT)/check-jsonschema --check-metaschema "$$each" || exit; done
+	@$(ORRERY) schemas
 	@$(ORRERY) docs --check
 fmt: ## format Python and Terraform
 	$(LINT)/ruff check --fix .

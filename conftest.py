@@ -101,6 +101,18 @@ def outside() -> list[str]:
     return _outside
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a long run try more seeds than the usual one."""
+    parser.addoption("--seeds", type=int, default=0, help="how many seeds tests with the marker `seeds` run with")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test marked with ``seeds(few)`` once for each seed."""
+    if marker := metafunc.definition.get_closest_marker("seeds"):
+        many = metafunc.config.getoption("--seeds") or marker.args[0]
+        metafunc.parametrize("seed", range(1, many + 1))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which end-to-end tests stay together when several processes share them out (``--dist loadgroup``).

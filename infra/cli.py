@@ -661,6 +661,25 @@ def scan(
 
 
 @app.command()
+def schemas(
+    base: Annotated[str, typer.Option(envvar="BASE", help="The branch or commit to compare with.")] = "",
+) -> None:
+    """Check that each topic's schema reads all that its earlier versions on the base branch allowed."""
+    from infra import schemas as topics
+
+    compared = topics.compare(base)
+    for each in compared:
+        Ui().say(f"{each.file}: {each.versions} earlier, {len(each.problems)} problems")
+        for problem in each.problems:
+            Ui().say(f"  {problem}")
+    if broken := [each.file for each in compared if each.problems]:
+        raise OrreryError(
+            f"{len(broken)} schemas can't read what may lie in their topics: {', '.join(broken)}",
+            next_step="loosen the change, or declare a new topic with a schema file of its own",
+        )
+
+
+@app.command()
 def lock() -> None:
     """Lock every requirements/*.in and lambdas/*/requirements.in again, with hashes."""
     from infra import envs

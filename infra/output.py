@@ -16,6 +16,13 @@ from typing import Any
 PATIENCE_S = 2.0
 
 
+def _silence() -> None:
+    """Let what is still to be printed vanish: Python's own flush at the end would complain once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 class Ui:
     """The voice of one command.
 
@@ -29,8 +36,11 @@ class Ui:
         self.verbose = verbose
 
     def say(self, line: str = "") -> None:
-        """Print one line of a result."""
-        print(line, flush=True)
+        """Print one line of a result; once its reader has gone (``| head``), nothing, and the command goes on."""
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            _silence()
 
     def note(self, line: str) -> None:
         """Print one line about the progress, beside the results."""

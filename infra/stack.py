@@ -39,6 +39,14 @@ PROVIDERS = {
 PROVIDER_SETTINGS: dict[str, dict[str, Any]] = {
     # A private storage account is managed by Azure's management API only, and by roles instead of its keys.
     "azurerm": {"features": [{"storage": [{"data_plane_available": False}]}], "storage_use_azuread": True},
+    # Previews in this version, which have to be asked for; it is pinned, so they do not change unseen.
+    "snowflake": {
+        "preview_features_enabled": [
+            "snowflake_notification_integration_resource",
+            "snowflake_stage_resource",
+            "snowflake_table_resource",
+        ]
+    },
 }
 TERRAFORM_VERSION = ">= 1.11.0"
 STAND_INS = {

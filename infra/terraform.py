@@ -66,6 +66,7 @@ DATA_HOLDERS = frozenset(
         "google_storage_bucket",
         "snowflake_database",
         "snowflake_schema",
+        "snowflake_table",
     ]
 )
 """Resource types whose destruction loses data, or makes data unreadable (keys)."""

@@ -160,6 +160,7 @@ GUARDS: Mapping[str, Weaker] = {
     **dict.fromkeys(
         (
             "backup_retention_period",
+            "data_retention_time_in_days",
             "deletion_window_in_days",
             "message_retention_seconds",
             "noncurrent_days",
@@ -179,6 +180,7 @@ GUARDS: Mapping[str, Weaker] = {
             "multi_region",
             "point_in_time_recovery",
             "rds.force_ssl",
+            "started",
             "state",
             "status",
             "storage_encrypted",
@@ -192,6 +194,7 @@ GUARDS: Mapping[str, Weaker] = {
             "alarm_actions",
             "dead_letter_config",
             "destination_config",
+            "error_integration",
             "health_check_id",
             "kms_key_arn",
             "kms_key_id",

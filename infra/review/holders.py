@@ -151,5 +151,6 @@ PROTECTIONS: Mapping[str, Mapping[str, Protection]] = {
     },
     "snowflake_database": {"time travel": _flag("data_retention_time_in_days")},
     "snowflake_schema": {"time travel": _flag("data_retention_time_in_days")},
+    "snowflake_table": {"time travel": _flag("data_retention_time_in_days")},
 }
 """By type: what can protect its data, and how to see whether it does. Each is documented under the attribute's name."""

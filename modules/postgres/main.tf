@@ -28,6 +28,17 @@ resource "aws_db_parameter_group" "this" {
     value = "1"
   }
 
+  # For who follows changes. A reader that never comes back must not fill the disk: beyond half of it, its slot is lost.
+  dynamic "parameter" {
+    for_each = var.logical_replication ? { "max_slot_wal_keep_size" = tostring(var.allocated_storage_gb * 512), "rds.logical_replication" = "1" } : {}
+
+    content {
+      name         = parameter.key
+      value        = parameter.value
+      apply_method = parameter.key == "rds.logical_replication" ? "pending-reboot" : "immediate"
+    }
+  }
+
   # A new major version gets its own group before the old one goes.
   lifecycle {
     create_before_destroy = true

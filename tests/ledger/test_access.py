@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -31,6 +33,18 @@ def test_a_role_is_assumed_by_those_whom_it_trusts_and_signs_with_what_it_was_gi
     forged = {**aws.assume(friend), "aws_secret_access_key": "guessed"}
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         aws.client("s3", credentials=forged).list_buckets()
+
+
+def test_a_role_that_wants_an_external_id_is_assumed_with_it_alone(aws: LocalAws, name: str) -> None:
+    friend = aws.role(f"{name}-friend", allow("sts:AssumeRole"))
+    trust = json.loads(trusting({"AWS": friend}))
+    trust["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": "ours"}}
+    aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    wanted = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "RoleSessionName": "probe"}
+    sts = aws.client("sts", credentials=aws.assume(friend))
+    assert not refused(lambda: sts.assume_role(**wanted, ExternalId="ours"))
+    assert refused(lambda: sts.assume_role(**wanted, ExternalId="another's"))
+    assert refused(lambda: sts.assume_role(**wanted))
 
 
 def test_the_accounts_root_may_assume_a_services_role(aws: LocalAws, name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from infra import envs
 from infra.local import Cloud
 from infra.local.cloud import without_proxy
+from tests.modules.inventory import INVENTORIES
 
 pytestmark = pytest.mark.e2e
 
@@ -88,6 +89,50 @@ def test_the_local_snowflake_holds_rows_and_has_no_warehouses_roles_or_time_trav
     assert {each for each in missing if found[each] == "ProgrammingError"} == set(missing)
     for unheeded in ("use warehouse no_such_warehouse", "use role no_such_role"):
         assert isinstance(found[unheeded], list), "it knows which there are: say so in the ledger"
+
+
+def test_the_local_snowflake_has_no_streams_and_no_tasks(local_cloud: Cloud) -> None:
+    missing = (
+        "create stream arrivals on table probe.landed append_only = true",
+        "create task merge warehouse = probe when system$stream_has_data('arrivals') as delete from probe.landed",
+        "select system$stream_has_data('arrivals')",
+        "begin delete from probe.landed; end",
+    )
+    found = asked(
+        local_cloud, "snowflake", SNOWFLAKE, "create or replace table probe.landed as select 1 as a", *missing
+    )
+    assert {each for each in missing if found[each] == "ProgrammingError"} == set(missing), found
+
+
+def test_what_a_task_would_run_runs_by_hand_on_the_local_snowflake(local_cloud: Cloud) -> None:
+    """The statements of the module's example, with a view for the stream, in one transaction."""
+    planned = json.loads((INVENTORIES / "snowflake_pipeline_basic.json").read_text())["values"]
+    task = planned['module.pipeline.snowflake_task.this["MERGE"]']["sql_statement"]
+    setup, _, within = task.removeprefix("BEGIN\n").partition("BEGIN TRANSACTION;\n")
+    statements, sink = [each for each in within.split("\n;\n") if each][:-1], within.split("\n;\n")[-1]
+    assert len(statements) == 3 and sink.startswith("INSERT INTO ORRERY_EXAMPLE_SALES.LANDING.STREAM_SINK")
+    columns = planned['module.pipeline.snowflake_table.this["MESSAGES"]']["column"]
+    listed = ", ".join(f"{each['name']} {each['type']}" for each in columns if "default" not in each)
+    orders = "select order_id, status from shop.orders order by order_id"
+    found = asked(
+        local_cloud,
+        "snowflake",
+        SNOWFLAKE,
+        *(
+            "create schema if not exists landing",
+            "create schema if not exists work",
+            "create schema if not exists shop",
+        ),
+        f"create or replace table landing.messages ({listed})",
+        "create view if not exists landing.arrivals as select * from landing.messages",
+        """insert into landing.messages select 'orders', 0, column1, parse_json(column2) from values
+        (1, '{"id": 7, "status": "open"}'), (2, '{"id": 8, "status": "open"}'), (3, '{"id": 7, "status": "paid"}')""",
+        *(each for each in setup.split("\n;\n") if each),
+        *("begin", *statements, "rollback", "select count(*) from shop.orders"),
+        *("begin", *statements, "commit", orders),
+    )
+    assert found["select count(*) from shop.orders"] == [["0"]], "a run that fails leaves nothing"
+    assert found[orders] == [["7", "paid"], ["8", "open"]], found
 
 
 def test_the_local_bigquery_holds_rows_and_counts_no_bytes(local_cloud: Cloud) -> None:

@@ -140,6 +140,22 @@ MISTAKES = {
         replaced("  resource_monitor    = snowflake_resource_monitor.this.name\n", ""),
         "snowflake_warehouse_basic: values.module.warehouse.snowflake_warehouse.this.resource_monitor: expected",
     ),
+    "a loader may change what has landed": Mistake(
+        "snowflake_pipeline/roles.tf",
+        replaced('privileges = ["INSERT"] } },', 'privileges = ["DELETE", "INSERT"] } },'),
+        'snowflake_pipeline_basic: values.module.pipeline.snowflake_grant_privileges_to_account_role.objects["LOADER MESSAGES"]'
+        ".privileges",
+    ),
+    "a task's failures are told to nobody": Mistake(
+        "snowflake_pipeline/tasks.tf",
+        replaced("  error_integration               = one(snowflake_notification_integration.this[*].name)\n", ""),
+        'snowflake_pipeline_basic: values.module.pipeline.snowflake_task.this["MERGE"].error_integration: expected',
+    ),
+    "a failing task keeps what it did before": Mistake(
+        "snowflake_pipeline/tasks.tf",
+        replaced('"ROLLBACK;", ', ""),
+        'snowflake_pipeline_basic: values.module.pipeline.snowflake_task.this["MERGE"].sql_statement: expected',
+    ),
     "a job's cluster follows no policy": Mistake(
         "databricks_job/main.tf",
         replaced("      policy_id          = databricks_cluster_policy.this.id\n", ""),

@@ -13,6 +13,7 @@ from tests.review.plans import comparison, delta
 LOGS, TABLE = "module.f.aws_cloudwatch_log_group.this", "module.t.aws_dynamodb_table.this"
 QUEUE, ALARM = "module.q.aws_sqs_queue.this", "module.a.aws_cloudwatch_metric_alarm.this"
 COPIES = "module.r.aws_s3_bucket_replication_configuration.this"
+MERGE = 'module.p.snowflake_task.this["MERGE"]'
 
 
 def found(address: str, before: Any, after: Any, **more: Any) -> list[tuple[str, str]]:
@@ -62,6 +63,14 @@ def found(address: str, before: Any, after: Any, **more: Any) -> list[tuple[str,
             {"force_destroy": False},
             {"force_destroy": True},
             ("force_destroy", "false → true"),
+        ),
+        (MERGE, {"started": True}, {"started": False}, ("started", "true → false")),
+        (MERGE, {"error_integration": "A"}, {"error_integration": None}, ("error_integration", '"A" → nothing')),
+        (
+            "module.p.snowflake_schema.landing",
+            {"data_retention_time_in_days": 7},
+            {"data_retention_time_in_days": 1},
+            ("data_retention_time_in_days", "7 → 1"),
         ),
     ],
 )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from infra.errors import OrreryError
 from infra.output import Ui
+from infra.paths import ROOT
 
 
 def test_results_go_to_stdout_and_progress_beside_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,3 +40,19 @@ def test_commands_are_shown_only_when_asked_for(capsys: pytest.CaptureFixture[st
 def test_an_error_reads_as_a_sentence_with_its_next_step() -> None:
     assert str(OrreryError("it broke", next_step="mend it")) == "it broke (next: mend it)"
     assert str(OrreryError("it broke")) == "it broke"
+
+
+def test_a_command_whose_reader_has_gone_goes_on_to_its_end() -> None:
+    code = "import sys; from infra.output import Ui\nfor n in range(20000): Ui().say(str(n))\nprint('done', file=sys.stderr)"
+    writer = subprocess.Popen(
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdout and writer.stderr
+    assert writer.stdout.readline() == "0\n"
+    writer.stdout.close()
+    assert writer.stderr.read() == "done\n"
+    assert writer.wait() == 0

@@ -1,7 +1,7 @@
 """A Kafka broker for the local cloud: one process, Kafka's own protocol, a log on disk that outlives ``kill -9``.
 
 Why there is one: ``docs/adr/0022-a-kafka-broker-of-our-own.md``. Only what that decision lists is spoken, and it is
-proven with librdkafka. Nothing of it is for production.
+proven with librdkafka and with Kafka's own Java clients. Nothing of it is for production.
 
 ``wire``
     Bytes to dictionaries and back, by a table of the requests.

@@ -6,7 +6,7 @@ locals {
     "tasks.max"         = "1" # a log has one reader
     "topic.prefix"      = var.topic_prefix
 
-    # JSON that bends no value: numbers with all their digits, times as ISO 8601 has them, bytes in hexadecimal digits.
+    # JSON with whole values: numbers with all their digits, times as ISO 8601 has them, bytes in hexadecimal digits.
     "binary.handling.mode"           = "hex"
     "decimal.handling.mode"          = "precise"
     "key.converter"                  = "org.apache.kafka.connect.json.JsonConverter"

@@ -45,7 +45,7 @@ variable "database" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z][A-Za-z0-9_]{0,62}$", var.database))
+    condition     = can(regex("^[A-Za-z0-9_]{1,63}$", var.database))
     error_message = "database must be one name of letters, digits and underscores."
   }
 }

@@ -101,6 +101,13 @@ variable "log_statements_over_ms" {
   }
 }
 
+variable "logical_replication" {
+  description = "Whether changes can be followed, as change data capture does: the log says more, and slots keep it for their readers."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "max_allocated_storage_gb" {
   description = "Storage that the instance may grow to by itself."
   type        = number

@@ -32,6 +32,19 @@ run "applies" {
   command = apply
 }
 
+run "can_be_followed" {
+  command = apply
+
+  variables {
+    logical_replication = true
+  }
+
+  assert {
+    condition     = contains([for each in aws_db_parameter_group.this.parameter : "${each.name}=${each.value}"], "rds.logical_replication=1") && contains([for each in aws_db_parameter_group.this.parameter : "${each.name}=${each.value}"], "max_slot_wal_keep_size=10240")
+    error_message = "the log is logical, and a lost reader keeps no more than half of the disk"
+  }
+}
+
 run "refuses_too_little_storage" {
   command         = plan
   expect_failures = [var.allocated_storage_gb]
