@@ -858,8 +858,8 @@ def alter(
 ) -> list[str]:
     """Alter a table and its truth, also while others work; return the statements.
 
-    The truth is altered first, where it gets something more, so that no change is without its place there. What is dropped
-    from the table stays in the truth.
+    The truth is altered first, where it gets something more, so that no change is without its place there. What is
+    dropped from the table stays in the truth.
 
     Parameters
     ----------
