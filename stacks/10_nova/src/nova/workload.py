@@ -903,7 +903,9 @@ def _alterations(
         return [f"alter table {table} drop column {column}"]
     if what == "add":
         rest = f" default {default}" if default else ""
-        more = [] if column in known else [f"alter table {truth} add column {column} {declared} null{rest}"]
+        more = [] if column in known else [f"alter table {truth} add column {column} {declared} null"]
+        if default:  # for the truth's next rows; those that it has were without it
+            more.append(f"alter table {truth} alter column {column} set default {default}")
         return [*more, f"alter table {table} add column {column} {declared} null{rest}"]
     if what == "rename":
         old = next(each for each in session.columns(table) if each.name == column)
