@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import uvicorn
-from fakesnow import transforms
+from fakesnow import arrow, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.instance import FakeSnow
 from snowflake.connector.errors import ProgrammingError
@@ -69,6 +70,19 @@ def end_broken_transactions(cursor: Any) -> None:
     cursor.execute = execute
 
 
+def keep_null_times(arrow: Any) -> None:
+    """Answer with null where a time is null: fakesnow takes a time apart, and clients put 1970 together again."""
+    original = arrow.timestamp_to_sf_struct
+
+    def taken_apart(times: Any) -> Any:
+        made = original(times)
+        parts = [part.fill_null(0) for part in made.flatten()]
+        missing = times.combine_chunks().is_null() if isinstance(times, pa.ChunkedArray) else times.is_null()
+        return pa.StructArray.from_arrays(parts, fields=list(made.type), mask=missing)
+
+    arrow.timestamp_to_sf_struct = taken_apart
+
+
 def name_the_source(merge: Any) -> Any:
     """Put the source's name before what a merge inserts without one, as dbt writes it.
 
@@ -89,6 +103,7 @@ def main(port: int, folder: str) -> None:
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
     end_broken_transactions(FakeSnowflakeCursor)
     mend_statements(FakeSnowflakeCursor)
+    keep_null_times(arrow)
     server.shared_fs = FakeSnow(db_path=folder)
 
     async def health(request: Request) -> JSONResponse:

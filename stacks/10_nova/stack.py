@@ -427,8 +427,7 @@ class Nova(BatchStack):
             self._workload(live, SMOKE_CHANGES, 0)
             seconds = self._level(live)
         yield Check("the warehouse has what the shop committed", True, f"level after {seconds:.1f} s")
-        for check in self._compared(live):
-            yield Check(*check)
+        yield self._compared(live)
 
     def run(self, live: Live, data: Path | None) -> None:
         """Let the shop work, and print what became of its changes, how late they were, and whether all are right."""
@@ -457,10 +456,12 @@ class Nova(BatchStack):
             live.ui.say(_told(lags))
         counts = self._ask(live, COUNTS)
         live.ui.table(["table", "rows", "versions"], [[str(value) for value in row] for row in counts])
-        wrong = [f"{name}: {seen}" for name, ok, seen in self._compared(live) if not ok]
-        if wrong:
-            raise OrreryError(f"the warehouse is not as the shop: {wrong[0]}", next_step="run it again with --verbose")
-        live.ui.say("Every row is as in the shop, and every version as the shop's own account of it.")
+        found = self._compared(live)
+        if not found.ok:
+            raise OrreryError(
+                f"the warehouse is not as the shop: {found.seen}", next_step="run it again with --verbose"
+            )
+        live.ui.say(f"Every row is as in the shop, and every version as the shop's own account of it: {found.seen}.")
 
     def check(self, live: Live, exercise: int) -> Iterable[Check]:
         """Compare what the user made in the warehouse with what the layers below say."""
@@ -546,10 +547,10 @@ class Nova(BatchStack):
         from infra.errors import OrreryError
 
         command = self._command(live, "nova.pipeline", "follow", *arguments)
-        environment = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", os.defpath)}
-        environment |= {**live.target.environment, **self._environment(live)}
         with tempfile.TemporaryFile("w+") as said:
-            process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT, text=True)
+            process = subprocess.Popen(
+                command, env=self._whole_environment(live), stdout=said, stderr=subprocess.STDOUT, text=True
+            )
             try:
                 yield
             finally:
@@ -569,10 +570,20 @@ class Nova(BatchStack):
         """Let the shop work, and return what it did."""
         import time
 
+        from infra.errors import OrreryError
+
         seed = str(time.time_ns() // 1_000_000)
         arguments = ["run", "--changes", str(changes), "--seed", seed, *(["--rate", str(rate)] if rate else [])]
-        logged = self._run(live, "nova.workload", *arguments)
-        return logged[-1] if logged else {}
+        command = self._command(live, "nova.workload", *arguments)
+        with live.ui.step("the shop works"):
+            done = subprocess.run(command, env=self._whole_environment(live), capture_output=True, text=True)
+        if done.returncode:
+            raise OrreryError(
+                f"the shop stopped: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}",
+                next_step="make status shows whether its database runs",
+                details=done.stdout + done.stderr,
+            )
+        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
     def _level(self, live: Live) -> float:
         """Wait until all is merged that the shop has committed, and bring the views to its columns."""
@@ -580,12 +591,30 @@ class Nova(BatchStack):
         self._run(live, "nova.views", "sync")
         return float(next(line["seconds"] for line in logged if line["event"] == "level"))
 
-    def _compared(self, live: Live) -> list[tuple[str, bool, str]]:
-        """Compare shop and warehouse: what is checked, whether it is so, what was seen."""
-        logged = self._run(live, "nova.compare", "--history")
-        return [
-            (str(line["name"]), bool(line["ok"]), str(line["seen"])) for line in logged if line["event"] == "compared"
-        ]
+    def _compared(self, live: Live) -> Check:
+        """Compare shop and warehouse: every row as it is now, and every version with the shop's own account of it."""
+        from infra.live import Check
+
+        command = self._command(live, "nova.compare")
+        with live.ui.step("comparing every row and version"):
+            done = subprocess.run(command, env=self._whole_environment(live), capture_output=True, text=True)
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        counts = lines.pop() if lines and "differences" in lines[-1] else {}
+        seen = done.stderr.strip()[-300:]
+        if counts:
+            rows, versions = (sum(counts[name].values()) for name in ("rows", "versions"))
+            seen = f"{rows:,} rows, {versions:,} versions"
+        if lines:
+            first = lines[0]
+            where = f"{first['table']} {first['key']} {first['column']}"
+            seen = f"{counts.get('differences')} differences, such as in {where}:"
+            seen += f" {first['source']} in the shop, {first['target']} in the warehouse"
+        return Check("rows and versions are those of the shop", done.returncode == 0, seen)
+
+    def _whole_environment(self, live: Live) -> dict[str, str]:
+        """Return all that a program of the stack gets, and no more of this process's environment than it needs."""
+        own = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", os.defpath)}
+        return {**own, **live.target.environment, **self._environment(live)}
 
     def _ask(self, live: Live, query: str) -> Sequence[tuple[Any, ...]]:
         """Ask the warehouse."""

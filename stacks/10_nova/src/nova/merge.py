@@ -35,12 +35,15 @@ class Merged:
         How many states of rows were merged.
     seconds : float
         How long it took.
+    newest_ms : int or None
+        When the source committed the newest of them, in milliseconds since 1970.
     """
 
     kind: str
     until: int | None
     rows: int
     seconds: float
+    newest_ms: int | None
 
 
 def merge(store: Warehouse) -> Merged:
@@ -52,10 +55,11 @@ def merge(store: Warehouse) -> Merged:
             store.query(statement)
             fault_point(f"merge_{number:02}")
         kind, until = store.query("select kind, until from nova_core.plan")[0]
-        rows = store.number("select count(*) from nova_core.batch") or 0
+        rows, newest = store.query("select count(*), max(source_ms) from nova_core.batch")[0]
     fault_point("merged")
     done = None if until is None or (before is not None and int(until) <= before) else int(until)
-    return Merged(str(kind), done, rows, time.monotonic() - started)
+    newest_ms = None if newest is None else int(newest)
+    return Merged(str(kind), done, int(rows), time.monotonic() - started, newest_ms)
 
 
 def waiting(store: Warehouse) -> bool:
@@ -72,7 +76,7 @@ def merge_all(store: Warehouse, lags: Path | None = None) -> list[Merged]:
         if merged.until is None:
             return done
         done.append(merged)
-        metrics.merged(merged.rows, merged.seconds)
+        metrics.merged(merged.rows, merged.seconds, merged.newest_ms)
         if lags and merged.kind == "transactions":
             _lags(store, lags)
 

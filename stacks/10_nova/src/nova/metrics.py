@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from jobs import metrics
 
 NAMESPACE = "Orrery/Nova"
@@ -14,7 +16,6 @@ METRICS: dict[str, str] = {
     "nova.merge.duration": "Seconds",
     "nova.merge.lag": "Milliseconds",
     "nova.merge.rows": "Count",
-    "nova.merge.waiting": "Count",
 }
 """Each metric, and CloudWatch's unit of it; `nova.` begins what the conventions have no name for."""
 
@@ -50,6 +51,17 @@ def landed(messages: int, dead: int, lag: int, seconds: float) -> None:
     )
 
 
-def merged(rows: int, seconds: float) -> None:
-    """Tell of one run of the merge: rows, and how long it took in seconds."""
-    emit(nova_merge_rows=rows, nova_merge_duration=seconds)
+def merged(rows: int, seconds: float, newest_ms: int | None) -> None:
+    """Tell of one run of the merge.
+
+    Parameters
+    ----------
+    rows : int
+        How many states of rows were merged.
+    seconds : float
+        How long it took.
+    newest_ms : int or None
+        When the source committed the newest of them, in milliseconds since 1970.
+    """
+    lag = {} if newest_ms is None else {"nova_merge_lag": max(0.0, time.time() * 1000 - newest_ms)}
+    emit(nova_merge_rows=rows, nova_merge_duration=seconds, **lag)

@@ -459,7 +459,9 @@ def _allow_mysql(session: Session, user: str, password: str) -> None:
     # An incremental snapshot opens and closes its windows in the table of signals.
     session.execute(f"grant select, insert, delete on `{database}`.{SIGNALS} to '{user}'@'%'")
     session.execute(f"grant update on `{database}`.{HEARTBEAT} to '{user}'@'%'")
-    session.execute(f"grant lock tables on `{database}`.* to '{user}'@'%'")
+    # In a grant on a whole database an underscore stands for any letter, unless it is escaped.
+    escaped = database.replace("_", r"\_")
+    session.execute(f"grant lock tables on `{escaped}`.* to '{user}'@'%'")
 
 
 def _allow_postgresql(session: Session, user: str, password: str) -> None:
