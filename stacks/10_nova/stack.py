@@ -62,7 +62,7 @@ ALARMS = {
 
 
 class Nova(BatchStack):
-    """A shop's MySQL or PostgreSQL → Debezium → Kafka → landing table → stream and task: rows now, and every version."""
+    """A shop's MySQL or PostgreSQL → Debezium → Kafka → landing table → task: rows now, and every version."""
 
     @property
     def source(self) -> str:
@@ -113,7 +113,9 @@ class Nova(BatchStack):
         stream = self._stream(key, network, alerts)
         login = self._secret("login", key, "What Debezium enters the shop's database with.", CAPTURE_USER)
         self._capture(key, network, alerts, shop, stream, login)
-        entrance = self._secret("entrance", key, "account, user and private_key with which tasks enter Snowflake.", "nova")
+        entrance = self._secret(
+            "entrance", key, "account, user and private_key with which tasks enter Snowflake.", "nova"
+        )
         place = self._warehouse(key, alerts)
         self._tasks(key, network, alerts, stream, shop, {"login": login, "entrance": entrance}, place)
         self.module(
@@ -122,7 +124,8 @@ class Nova(BatchStack):
             name=self.physical("pipeline"),
             topic_arns=[alerts.arn],
             alarms={
-                name: {"namespace": NAMESPACE, "dimensions": {"service": "nova"}, **each} for name, each in ALARMS.items()
+                name: {"namespace": NAMESPACE, "dimensions": {"service": "nova"}, **each}
+                for name, each in ALARMS.items()
             },
         )
         self._publish(shop, stream, login, entrance, alerts)
@@ -163,7 +166,12 @@ class Nova(BatchStack):
             topics={**tables, **others, dead: {"partitions": 1, "retention_ms": 30 * DAY_MS}},
             clients={"loader": {"reads": [*tables, *others], "writes": [dead], "groups": [group]}},
             lag_alarms={
-                "transactions": {"group": group, "topic": f"{self.prefix}.transaction", "messages": 50_000, "minutes": 10}
+                "transactions": {
+                    "group": group,
+                    "topic": f"{self.prefix}.transaction",
+                    "messages": 50_000,
+                    "minutes": 10,
+                }
             },
         )
 
@@ -196,7 +204,9 @@ class Nova(BatchStack):
             "mysql": f"update `{scope}`.heartbeat set beat_at = now(6) where id = 1",
             "postgres": "update heartbeat set beat_at = clock_timestamp() where id = 1",
         }
-        own = {"publication.name": "nova", "publication.autocreate.mode": "disabled"} if self.source == "postgres" else {}
+        own = (
+            {"publication.name": "nova", "publication.autocreate.mode": "disabled"} if self.source == "postgres" else {}
+        )
         capture = self.module(
             "capture",
             "cdc_connector",
@@ -243,7 +253,7 @@ class Nova(BatchStack):
         self.output("connector", capture.connector, "Name and settings of the connector.")
 
     def _warehouse(self, key: Module, alerts: Module) -> dict[str, Any]:
-        """Snowflake: a warehouse, the landing tables with their stream, and the task that merges; return where it is."""
+        """Snowflake: a warehouse, landing tables with their stream, the task that merges; return where it is."""
         from nova import warehouse
 
         name = self.physical("data").upper().replace("-", "_")
@@ -573,7 +583,9 @@ class Nova(BatchStack):
     def _compared(self, live: Live) -> list[tuple[str, bool, str]]:
         """Compare shop and warehouse: what is checked, whether it is so, what was seen."""
         logged = self._run(live, "nova.compare", "--history")
-        return [(str(line["name"]), bool(line["ok"]), str(line["seen"])) for line in logged if line["event"] == "compared"]
+        return [
+            (str(line["name"]), bool(line["ok"]), str(line["seen"])) for line in logged if line["event"] == "compared"
+        ]
 
     def _ask(self, live: Live, query: str) -> Sequence[tuple[Any, ...]]:
         """Ask the warehouse."""
@@ -600,4 +612,6 @@ def _told(path: Path) -> str:
     if not lags:
         return "No change was merged while the shop worked."
     p50, p95, p99 = (lags[min(len(lags) - 1, int(len(lags) * part))] / 1000 for part in (0.5, 0.95, 0.99))
-    return f"From the change in the shop to the warehouse: {p50:.2f} s (median), {p95:.2f} s (95 %), {p99:.2f} s (99 %)."
+    return (
+        f"From the change in the shop to the warehouse: {p50:.2f} s (median), {p95:.2f} s (95 %), {p99:.2f} s (99 %)."
+    )

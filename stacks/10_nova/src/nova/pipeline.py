@@ -1,8 +1,7 @@
 """All that runs beside Debezium, in one process: for the local cloud, and for tests.
 
-``python -m nova.pipeline follow`` lands and merges until it is told to stop. ``wait`` ends when all is merged that the source had
-committed when it was called, and ``reread TABLE`` asks Debezium to read a table again while changes go on. ``lags`` says how old
-changes were when they became visible.
+``python -m nova.pipeline follow`` lands and merges until it is told to stop. ``wait`` ends when all is merged that the
+source had committed when it was called, and ``reread TABLE`` asks Debezium to read a table again while changes go on.
 """
 
 from __future__ import annotations
@@ -123,7 +122,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="nova.pipeline", description="Land and merge the shop's changes.")
     commands = parser.add_subparsers(dest="command", required=True)
     following = commands.add_parser("follow", help="land and merge until a signal comes")
-    following.add_argument("--lags", type=Path, help="write there how old each change was when it became visible, in ms")
+    following.add_argument(
+        "--lags", type=Path, help="write there how old each change was when it became visible, in ms"
+    )
     waiting = commands.add_parser("wait", help="until all is merged that the source has committed")
     waiting.add_argument("--seconds", type=float, default=120)
     again = commands.add_parser("reread", help="ask Debezium to read a table again")

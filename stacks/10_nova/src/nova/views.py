@@ -1,13 +1,13 @@
 """Typed views of what was merged: the shop's tables as they are now, and with every version of each row.
 
-Rows are merged as documents, so a column that appears, goes or grows stops nothing and loses nothing. The views give them the
-types of the source, and are made again when its columns change::
+Rows are merged as documents, so a column that appears, goes or grows stops nothing and loses nothing. The views give
+them the types of the source, and are made again when its columns change::
 
     python -m nova.views sync        # where the source and the warehouse are is in the environment
 
-A column that was dropped stays, without a value in the current rows; in the histories it keeps those it had. A column that was
-renamed is one that went and one that came. Rows get what a new column says of them only when they change, or are read again: for
-a column with a default, or a renamed one, `nova.reread` asks Debezium for that.
+A column that was dropped stays, without a value in the current rows; in the histories it keeps those it had. A column
+that was renamed is one that went and one that came. Rows that were there have no value in a column that came until they
+change or are read again: `sync` asks Debezium to read a table again when it has got a column.
 """
 
 from __future__ import annotations
@@ -125,10 +125,7 @@ def sync(store: Warehouse, columns: Mapping[str, Sequence[Column]]) -> list[Chan
     """
     told = []
     for table, found in columns.items():
-        rows = store.query(
-            f"select column_name, column_type, dropped from nova_core.columns where source_table = '{table}' order by ordinal"
-        )
-        known = [(str(name), str(kind), bool(dropped)) for name, kind, dropped in rows]
+        known = _registered(store, table)
         changes = compare(known, [(each.name, column_type(each)) for each in found], table)
         if not changes:
             continue
@@ -138,6 +135,14 @@ def sync(store: Warehouse, columns: Mapping[str, Sequence[Column]]) -> list[Chan
         _make_views(store, table)
         told += changes if known else []
     return told
+
+
+def _registered(store: Warehouse, table: str) -> list[tuple[str, str, bool]]:
+    rows = store.query(
+        "select column_name, column_type, dropped from nova_core.columns"
+        f" where source_table = '{table}' order by ordinal"
+    )
+    return [(str(name), str(kind), bool(dropped)) for name, kind, dropped in rows]
 
 
 def _register(store: Warehouse, change: Change, found: Sequence[Column]) -> None:
@@ -154,18 +159,16 @@ def _register(store: Warehouse, change: Change, found: Sequence[Column]) -> None
         )
     else:
         store.query(
-            f"update nova_core.columns set column_type = '{change.after}', source_type = '{declared}', dropped = false {where}"
+            f"update nova_core.columns set column_type = '{change.after}', source_type = '{declared}',"
+            f" dropped = false {where}"
         )
 
 
 def _make_views(store: Warehouse, table: str) -> None:
-    rows = store.query(
-        f"select column_name, column_type, dropped from nova_core.columns where source_table = '{table}' order by ordinal"
-    )
     now, ever = [], []
-    for name, kind, dropped in rows:
-        read = expression(str(name), str(kind))
-        now.append(f"null::{str(kind).lower()} as {name}" if dropped else f"{read} as {name}")
+    for name, kind, dropped in _registered(store, table):
+        read = expression(name, kind)
+        now.append(f"null::{kind.lower()} as {name}" if dropped else f"{read} as {name}")
         ever.append(f"{read} as {name}")
     store.query(
         f"create or replace view nova_shop.{table} as select {', '.join(now)}"
@@ -193,7 +196,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     with warehouse.opened() as store:
         for each in sync(store, columns):
-            log("warning", "column", table=each.table, column=each.column, what=each.what, before=each.before, after=each.after)
+            log(
+                "warning",
+                "column",
+                table=each.table,
+                column=each.column,
+                what=each.what,
+                before=each.before,
+                after=each.after,
+            )
     log("info", "finished", part="views")
     return 0
 
