@@ -11,15 +11,14 @@ as in the truth, and all versions of a transaction from the same position on, wh
 history begins with the snapshot, so what the truth has from before it may be missing; then the transactions that made
 it are missing everywhere.
 
-``python -m nova.compare`` tells the differences, one JSON object a line; the shop has to be at rest and all of it
-merged.
+``python -m nova.compare --history`` logs the differences; the shop has to be at rest, and all of it merged.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,6 +26,7 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Any
 
+from jobs.metrics import log
 from nova.source import KEYS, TRUTH, Column, Session, SourceError
 
 Key = tuple[Any, ...]
@@ -85,6 +85,10 @@ class Comparison:
         How many differences there are.
     differences : list of Difference
         The first `most` of them.
+    wrong : Counter
+        How many there are of a table, of its ``rows`` or its ``versions``.
+    what : str
+        Which of the two is being compared.
     """
 
     most: int = 100
@@ -92,10 +96,13 @@ class Comparison:
     versions: dict[str, int] = field(default_factory=dict)
     count: int = 0
     differences: list[Difference] = field(default_factory=list)
+    wrong: Counter[tuple[str, str]] = field(default_factory=Counter)
+    what: str = "rows"
 
     def add(self, table: str, key: Key | None, column: str, source: Any, target: Any) -> None:
         """Note a difference."""
         self.count += 1
+        self.wrong[table, self.what] += 1
         if len(self.differences) < self.most:
             name = "" if key is None else "/".join(str(part) for part in key)
             self.differences.append(Difference(table, name, column, _shown(source), _shown(target)))
@@ -303,9 +310,11 @@ def compare_rows(session: Session, target: Target, found: Comparison) -> None:
     found : Comparison
         Receives what is found.
     """
+    found.what = "rows"
     session.begin(snapshot=True)
     try:
         for table, key in KEYS.items():
+            found.rows[table] = 0
             columns = session.columns(table)
             view = f"nova_shop.{table}"
             types = target.types(view)
@@ -452,6 +461,7 @@ def compare_histories(session: Session, target: Target, found: Comparison, *, wh
         The snapshot was of an empty shop: all that the truth has must be there.
     """
     known = Transactions()
+    found.what = "versions"
     session.begin(snapshot=True)
     try:
         for table, key in KEYS.items():
@@ -638,20 +648,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from nova import source, warehouse
 
     parser = argparse.ArgumentParser(prog="python -m nova.compare", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--current", action="store_true", help="only the rows as they are now, not their histories")
-    parser.add_argument("--whole", action="store_true", help="histories have to have all that the truth has")
+    parser.add_argument("--history", action="store_true", help="also every version")
+    parser.add_argument("--whole", action="store_true", help="no version may be missing: the shop was empty at first")
     parser.add_argument("--most", type=int, default=100, help="how many differences are told (default: %(default)s)")
     given = parser.parse_args(arguments)
     try:
         with source.opened() as session, warehouse.opened() as store:
             target = Target(store.connection)
-            found = compare(session, target, history=not given.current, whole=given.whole, most=given.most)
+            found = compare(session, target, history=given.history, whole=given.whole, most=given.most)
     except SourceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log("error", "failed", error=str(error))
         return 1
+    return _tell(found)
+
+
+def _tell(found: Comparison) -> int:
     for each in found.differences:
-        print(json.dumps(asdict(each), ensure_ascii=False))
-    print(json.dumps({"rows": found.rows, "versions": found.versions, "differences": found.count}))
+        log("warning", "difference", **asdict(each))
+    for what, counts in (("rows", found.rows), ("versions", found.versions)):
+        for table, count in counts.items():
+            wrong = found.wrong[table, what]
+            seen = f"{count:,} {what}" + (f", {wrong:,} differences" if wrong else ", all the same")
+            log("info", "compared", name=f"{table}: {what} as in the shop", ok=not wrong, seen=seen)
+    if found.count:
+        first = found.differences[0]
+        where = f"{first.table} {first.key} {first.column}".replace("  ", " ")
+        log(
+            "error",
+            "differs",
+            error=f"the warehouse is not as the shop, in {found.count:,} places; the first: {where}: "
+            f"{first.source} in the shop, {first.target} in the warehouse",
+        )
     return 1 if found.count else 0
 
 

@@ -15,12 +15,13 @@ import argparse
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from jobs.metrics import log
 
 SQL = Path(__file__).resolve().parents[2] / "sql" / "source"
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -499,7 +500,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except session.errors() as error:
                 raise SourceError(f"the shop's database refused: {_text(error)}") from error
     except SourceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log("error", "failed", error=str(error))
         return 1
     return 0
 
@@ -507,16 +508,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(session: Session, given: argparse.Namespace) -> None:
     if given.command == "drop":
         drop(session)
-        print("dropped the shop's tables")
+        log("info", "dropped", tables=list(KEYS))
         return
     make(session)
     if session.engine == "postgresql":
         publish(session, given.publication)
-    print(f"the shop's tables are there: {', '.join(KEYS)}")
+    log("info", "made", tables=list(KEYS))
     if given.capture_secret:
         user, password = read_secret(given.capture_secret)
         allow_capture(session, user, password)
-        print(f"{user} may capture them")
+        log("info", "allowed", user=user)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import argparse
 import json
 import random
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -27,8 +26,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
+from jobs.metrics import log
 from nova import source
 from nova.source import KEYS, TRUTH, Column, Session, Settings, SourceError
 
@@ -766,7 +767,7 @@ def _new_run(settings: Settings, seed: int, shared: Shared) -> int:
     return number
 
 
-def fill(settings: Settings, rows: int, *, seed: int, truth: bool = True, say: Callable[[str], None] = print) -> int:
+def fill(settings: Settings, rows: int, *, seed: int, truth: bool = True) -> int:
     """Fill the shop with many rows, by copies that the database makes of some thousand.
 
     Parameters
@@ -778,8 +779,6 @@ def fill(settings: Settings, rows: int, *, seed: int, truth: bool = True, say: C
         What the first ones are.
     truth : bool
         Whether the rows stand in the truth too. Without it, it is faster, and their histories begin with a change.
-    say : callable
-        Receives a line now and then.
 
     Returns
     -------
@@ -798,17 +797,15 @@ def fill(settings: Settings, rows: int, *, seed: int, truth: bool = True, say: C
     session.commit()
     first = ledger.number
     made = block = ledger.changes
-    copy = 0
-    while made < rows:
-        copy += 1
+    for copy in count(1):
+        if made >= rows:
+            break
         ledger.number += 1
         session.begin()
         for table in KEYS:
             _copy(ledger, table, f"{clerk.name}-{first}", copy, truth=truth)
         session.commit()
         made += block
-        if copy % 20 == 0:
-            say(f"{made:,} rows")
     session.close()
     return made
 
@@ -933,7 +930,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(given.action(Settings.from_environment(), given))
     except SourceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        log("error", "failed", error=str(error))
         return 1
 
 
@@ -988,7 +985,7 @@ def _run(settings: Settings, given: argparse.Namespace) -> int:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: shared.stop.set())
     began = time.monotonic()
-    counts = run(
+    counted = run(
         settings,
         seed=given.seed,
         sessions=given.sessions,
@@ -996,16 +993,13 @@ def _run(settings: Settings, given: argparse.Namespace) -> int:
         orders_each=given.orders_each,
         calm=given.calm,
     )
-    told = {"seconds": round(time.monotonic() - began, 3), "seed": given.seed, **counts}
-    print(json.dumps(told))
+    log("info", "worked", seed=given.seed, seconds=round(time.monotonic() - began, 3), **dict[str, Any](counted))
     return 0
 
 
 def _fill(settings: Settings, given: argparse.Namespace) -> int:
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
-    print(json.dumps({"rows": fill(settings, given.rows, seed=given.seed, truth=not given.no_truth, say=say)}))
+    rows = fill(settings, given.rows, seed=given.seed, truth=not given.no_truth)
+    log("info", "filled", seed=given.seed, rows=rows)
     return 0
 
 
@@ -1023,7 +1017,7 @@ def _alter(settings: Settings, given: argparse.Namespace) -> int:
             )
         except session.errors() as error:
             raise SourceError(f"the shop's database refused: {error}") from error
-    print("\n".join(done))
+    log("info", "altered", table=given.table, statements=done)
     return 0
 
 
