@@ -19,6 +19,7 @@ from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 from infra.live import Check, Live
+from infra.local import spark
 from infra.output import Ui
 from infra.paths import STATE
 from infra.stack import Stack
@@ -161,6 +162,8 @@ def deploy(
     OrreryError
         Something failed, a smoke check among it, the user said no, or data would be lost that nobody named.
     """
+    if target_name == "local" and spark.ENVIRONMENT in info.environments:
+        spark.python(ui.note)  # before anything is made: it may lack its Java
     with session(info, target_name, ui) as at:
         plan = at.terraform.take(saved) if saved else at.terraform.plan()
         show_plan(plan, info, target_name, ui)
@@ -273,6 +276,7 @@ def destroy(info: StackInfo, target_name: str, ui: Ui, *, yes: bool) -> None:
         runbook.forget(at.terraform.folder)
         if at.cloud:
             _drop_stand_ins(at, at.cloud)
+            shutil.rmtree(spark.folder(info.slug), ignore_errors=True)
             left = at.cloud.leftovers(info.slug, list(at.stack.regions))
             if left:
                 raise OrreryError(

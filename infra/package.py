@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _SKIP_SUFFIXES = (".pyc", ".pyi", ".pyx", ".pxd", ".h", ".c", ".exe", ".a")
 
 @dataclass(frozen=True)
 class Package:
-    """A function's zip.
+    """A function's zip, or that of Spark jobs.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Package:
     sha256 : str
         Base64 of its SHA-256, as Lambda and Terraform compare it.
     runtime : str
-        Such as ``python3.12``.
+        Such as ``python3.12``; empty for code that brings no dependencies.
     size : int
         Bytes.
     """
@@ -74,28 +74,68 @@ def build_package(name: str, sources: Sequence[Path], *, python: str, machine: s
     if not (folder / "handler.py").exists():
         known = ", ".join(sorted(path.parent.name for path in LAMBDAS.glob("*/handler.py")))
         raise OrreryError(f"there is no function {name!r} in lambdas/", next_step=f"use one of: {known}")
-    code = {**_files(folder, folder), **_merged(_files(source, source.parent) for source in sources)}
-    code = {key: path for key, path in code.items() if path.suffix in (".py", ".sql", ".json", ".pem", ".txt")}
+    code = _code({**_files(folder, folder), **_merged(_files(source, source.parent) for source in sources)})
     code.pop("requirements.txt", None)
     lock = folder / "requirements.txt"
     locked = lock.read_bytes() if lock.exists() else b""
     base_key = _digest(_FORMAT.encode(), python.encode(), machine.encode(), locked)
-    key = _digest(base_key.encode(), *(part for k, p in code.items() for part in (k.encode(), p.read_bytes())))
+    key = _digest(base_key.encode(), *_contents(code))
+    return _cached(
+        name,
+        key,
+        code,
+        lambda: _dependencies(name, lock, base_key, python, machine) if locked else None,
+        f"python{python}",
+    )
+
+
+def build_code(name: str, sources: Sequence[Path]) -> Package:
+    """Build a zip of Python packages alone, or take it from the cache: what Spark takes as ``--py-files``.
+
+    Parameters
+    ----------
+    name : str
+        For the file's name.
+    sources : sequence of Path
+        Folders of Python packages.
+
+    Raises
+    ------
+    OrreryError
+        A folder is not there or holds no code, the disk is full.
+    """
+    for source in sources:
+        if not next(source.glob("*.py"), None):
+            raise OrreryError(f"{source} holds no Python code", next_step="name folders of Python packages")
+    code = _code(_merged(_files(source, source.parent) for source in sources))
+    return _cached(name, _digest(_FORMAT.encode(), *_contents(code)), code, lambda: None, "")
+
+
+def _code(files: dict[str, Path]) -> dict[str, Path]:
+    """Return the files that are code, or data that code reads."""
+    return {key: path for key, path in files.items() if path.suffix in (".py", ".sql", ".json", ".pem", ".txt")}
+
+
+def _contents(code: dict[str, Path]) -> Iterable[bytes]:
+    return (part for name, path in code.items() for part in (name.encode(), path.read_bytes()))
+
+
+def _cached(name: str, key: str, code: dict[str, Path], make_base: Callable[[], Path | None], runtime: str) -> Package:
+    """Return the zip with a key, written when it is not there: on what `make_base` returns, if it does."""
     target = CACHE / "packages" / f"{name}-{key}.zip"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target.parent / f"{name}.lock", "w") as mutex:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             if not target.exists():
-                base = _dependencies(name, lock, base_key, python, machine) if locked else None
-                _write(target, base, code)
+                _write(target, make_base(), code)
     except OSError as error:
         raise OrreryError(
             f"could not write the package of {name}: {error.strerror}",
             next_step=f"free some disk space below {CACHE}, then run the command again",
         ) from error
     digest = base64.b64encode(hashlib.sha256(target.read_bytes()).digest()).decode()
-    return Package(str(target), digest, f"python{python}", target.stat().st_size)
+    return Package(str(target), digest, runtime, target.stat().st_size)
 
 
 def _dependencies(name: str, lock: Path, key: str, python: str, machine: str) -> Path:

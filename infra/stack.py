@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from infra import catalog, cdk, modules, settings
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
-from infra.package import Package, build_package
+from infra.package import Package, build_code, build_package
 from infra.paths import ROOT, STACKS
 from infra.targets import Target
 
@@ -277,11 +277,24 @@ class Stack:
         """
         if not self._packages:
             return Package(f"{name}.zip", "", f"python{self.target.python}", 0)
-        folders = []
-        for source in sources:
-            within = self.info.path / "src" / source
-            folders.append(within if within.is_dir() else ROOT / source)
-        return build_package(name, folders, python=self.target.python, machine=self.target.machine)
+        return build_package(name, self._folders(sources), python=self.target.python, machine=self.target.machine)
+
+    def code(self, name: str, sources: Iterable[str]) -> Package:
+        """Build the zip of Spark jobs, which is code alone, and return it; for the module spark_job.
+
+        Parameters
+        ----------
+        name : str
+            For the file's name.
+        sources : iterable of str
+            Python packages as in `package`, such as ``["jobs", "quasar"]``.
+        """
+        return build_code(name, self._folders(sources)) if self._packages else Package(f"{name}.zip", "", "", 0)
+
+    def _folders(self, sources: Iterable[str]) -> list[Path]:
+        """Return the folders of Python packages: the stack's own, or the repository's."""
+        own = self.info.path / "src"
+        return [own / source if (own / source).is_dir() else ROOT / source for source in sources]
 
     @property
     def tags(self) -> dict[str, str]:

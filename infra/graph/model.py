@@ -115,8 +115,8 @@ class Drawing:
         ``region``, or ``global`` for what stands outside of the regions.
     inputs : mapping
         For an input that leads to other modules, what it means: ``<kind> in|out`` (or ``both``, of data and
-        replication), ``grants``, ``connect``, ``replicas out|both`` (a map from region to key), ``mark <mark>`` (this
-        box), ``marks <mark>`` (the other).
+        replication), ``grants`` (or a map of objects that hold some), ``connect``, ``replicas out|both`` (a map from
+        region to key), ``mark <mark>`` (this box), ``marks <mark>`` (the other).
     """
 
     icon: str = "box"
@@ -271,7 +271,9 @@ class _Reader:
         word, _, rest = meaning.partition(" ")
         heads: Heads = "both" if rest == "both" else "end"
         if word == "grants":
-            self._read_grants(name, _mapping(value))
+            given = _mapping(value)  # or jobs, of which each has grants of its own
+            for grants in [each["grants"] for each in given.values() if "grants" in each] or [given]:
+                self._read_grants(name, grants)
         elif word == "replicas":
             for region, given in _mapping(value).items():
                 self._join([name], [f"{name}@{region}"], "replication", heads)

@@ -141,7 +141,7 @@ class MySql:
     def drop(self, ports: Mapping[str, int], name: str) -> None:
         """Drop a database, its user, the users whose names begin with it and ``_``, and the password's file.
 
-        Fine when they are gone already. What they had in the binary log goes with its files, after a week.
+        Fine when they are gone already. What was in the binary log of them goes with its files, after a week.
         """
         check_database_name(name)
         with self._admin(ports) as connection:
@@ -156,6 +156,7 @@ class MySql:
     def _admin(self, ports: Mapping[str, int]) -> Iterator[Connection]:
         try:
             with self._connect(ports) as connection:
+                connection.query("set sql_log_bin = 0")  # whoever follows changes gets no password to see
                 yield connection
         except (OSError, MySqlError) as error:
             raise OrreryError(

@@ -427,7 +427,7 @@ class Nova(BatchStack):
             self._workload(live, SMOKE_CHANGES, 0)
             seconds = self._level(live)
         yield Check("the warehouse has what the shop committed", True, f"level after {seconds:.1f} s")
-        yield self._compared(live)
+        yield from self._compared(live)
 
     def run(self, live: Live, data: Path | None) -> None:
         """Let the shop work, and print what became of its changes, how late they were, and whether all are right."""
@@ -457,11 +457,10 @@ class Nova(BatchStack):
         counts = self._ask(live, COUNTS)
         live.ui.table(["table", "rows", "versions"], [[str(value) for value in row] for row in counts])
         found = self._compared(live)
-        if not found.ok:
-            raise OrreryError(
-                f"the warehouse is not as the shop: {found.seen}", next_step="run it again with --verbose"
-            )
-        live.ui.say(f"Every row is as in the shop, and every version as the shop's own account of it: {found.seen}.")
+        for each in found:
+            if not each.ok:
+                raise OrreryError(each.seen, next_step="run it again with --verbose")
+            live.ui.say(f"  {each.name}: {each.seen}")
 
     def check(self, live: Live, exercise: int) -> Iterable[Check]:
         """Compare what the user made in the warehouse with what the layers below say."""
@@ -570,20 +569,10 @@ class Nova(BatchStack):
         """Let the shop work, and return what it did."""
         import time
 
-        from infra.errors import OrreryError
-
         seed = str(time.time_ns() // 1_000_000)
         arguments = ["run", "--changes", str(changes), "--seed", seed, *(["--rate", str(rate)] if rate else [])]
-        command = self._command(live, "nova.workload", *arguments)
-        with live.ui.step("the shop works"):
-            done = subprocess.run(command, env=self._whole_environment(live), capture_output=True, text=True)
-        if done.returncode:
-            raise OrreryError(
-                f"the shop stopped: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}",
-                next_step="make status shows whether its database runs",
-                details=done.stdout + done.stderr,
-            )
-        return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+        logged = self._run(live, "nova.workload", *arguments)
+        return next(line for line in logged if line["event"] == "worked")
 
     def _level(self, live: Live) -> float:
         """Wait until all is merged that the shop has committed, and bring the views to its columns."""
@@ -591,25 +580,16 @@ class Nova(BatchStack):
         self._run(live, "nova.views", "sync")
         return float(next(line["seconds"] for line in logged if line["event"] == "level"))
 
-    def _compared(self, live: Live) -> Check:
+    def _compared(self, live: Live) -> list[Check]:
         """Compare shop and warehouse: every row as it is now, and every version with the shop's own account of it."""
+        from infra.errors import OrreryError
         from infra.live import Check
 
-        command = self._command(live, "nova.compare")
-        with live.ui.step("comparing every row and version"):
-            done = subprocess.run(command, env=self._whole_environment(live), capture_output=True, text=True)
-        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        counts = lines.pop() if lines and "differences" in lines[-1] else {}
-        seen = done.stderr.strip()[-300:]
-        if counts:
-            rows, versions = (sum(counts[name].values()) for name in ("rows", "versions"))
-            seen = f"{rows:,} rows, {versions:,} versions"
-        if lines:
-            first = lines[0]
-            where = f"{first['table']} {first['key']} {first['column']}"
-            seen = f"{counts.get('differences')} differences, such as in {where}:"
-            seen += f" {first['source']} in the shop, {first['target']} in the warehouse"
-        return Check("rows and versions are those of the shop", done.returncode == 0, seen)
+        try:
+            logged = self._run(live, "nova.compare", "--history")
+        except OrreryError as error:
+            return [Check("rows and versions are as in the shop", False, str(error))]
+        return [Check(line["name"], line["ok"], line["seen"]) for line in logged if line["event"] == "compared"]
 
     def _whole_environment(self, live: Live) -> dict[str, str]:
         """Return all that a program of the stack gets, and no more of this process's environment than it needs."""

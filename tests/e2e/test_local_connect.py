@@ -267,6 +267,22 @@ def test_no_value_is_bent(cloud: Cloud) -> None:
     assert source.worker.status(source.connector).state == "MISSING"
 
 
+def test_no_password_is_in_a_log_or_a_topic(shop: Source) -> None:
+    """The follower reads the binary log, and what it knows of the schema goes to a topic."""
+    shop.sql(
+        "create or replace user shop_guest@'%' identified by 'guests-password'", "insert into orders values (4, 'new')"
+    )
+    shop.until("orders", lambda found: any(key == {"id": 4} for key, _ in found))
+    cloud, secrets = shop.cloud, [shop.database.password.encode(), b"guests-password"]
+    for folder, unwanted in (
+        (cloud.kafka.data, secrets),
+        (cloud.place.home / "logs", secrets),
+        (cloud.mysql.data.resolve(), secrets[:1]),  # a stack's own statements are in it as they are
+    ):
+        for file in folder.rglob("*"):
+            assert not file.is_file() or not any(each in file.read_bytes() for each in unwanted), file
+
+
 WRITER = """
 import sys
 from infra.local.mysql_client import Connection, MySqlError

@@ -34,6 +34,17 @@ def test_the_emulator_has_no_redshift_serverless(aws: LocalAws, name: str) -> No
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
+def test_a_spark_job_runs_nothing(aws: LocalAws, name: str) -> None:
+    """A program that is nowhere is said to have succeeded."""
+    emr = aws.client("emr-serverless")
+    application = emr.create_application(name=name, releaseLabel="emr-7.10.0", type="SPARK")["applicationId"]
+    nowhere = {"sparkSubmit": {"entryPoint": f"s3://{name}/none.py"}}
+    role = "arn:aws:iam::000000000000:role/none"
+    run = emr.start_job_run(applicationId=application, executionRoleArn=role, jobDriver=nowhere)["jobRunId"]
+    found = emr.get_job_run(applicationId=application, jobRunId=run)["jobRun"]
+    assert found["state"] == "SUCCESS", f"jobs run now ({found['state']}): deploy `spark_job`"
+
+
 @pytest.mark.parametrize("module", [each for each in modules.names() if modules.load(each).local == "cloud-only"])
 def test_a_cloud_only_module_is_left_out_of_a_stack(tmp_path: Path, module: str) -> None:
     interface = modules.load(module)

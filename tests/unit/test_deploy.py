@@ -21,6 +21,7 @@ import pytest
 from infra import deploy, targets
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
+from infra.local import spark
 from infra.output import Ui
 from infra.paths import ROOT
 from infra.terraform import Change, Plan, State
@@ -203,7 +204,9 @@ def test_destroying_removes_everything_and_looks_whether_it_is_gone(
     info: StackInfo, terraform: Any, cloud: FakeCloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terraform.does(**planned(("delete", BUCKET)))
+    (spark.folder("70-quasar") / "tmp").mkdir(parents=True)
     deploy.destroy(info, "local", Ui(), yes=False)
+    assert not spark.folder("70-quasar").exists()
     assert "-destroy" in terraform.calls[1] and terraform.commands == ["init", "plan", "apply"]
     assert cloud.asked[-1] == ("leftovers", "70-quasar", ["us-east-1"])
     assert "nothing of it is left" in capsys.readouterr().out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -138,6 +140,23 @@ def test_another_lock_or_runtime_installs_again(lambdas: Path, uv: Path) -> None
     lock(lambdas, "pandas==2 --hash=sha256:11\n")
     build(lambdas)
     assert len(uv.read_text().splitlines()) == 3
+
+
+def test_code_alone_is_importable_from_its_zip_and_named_by_its_content(lambdas: Path) -> None:
+    jobs = lambdas / "jobs"
+    first = package.build_code("spark", [jobs])
+    assert zipfile.ZipFile(first.path).namelist() == ["jobs/__init__.py", "jobs/sql/001.sql"]
+    assert package.build_code("spark", [jobs]) == first
+    (jobs / "more.py").write_text("answer = 42\n")
+    second = package.build_code("spark", [jobs])
+    asked = [sys.executable, "-c", "import jobs.more; print(jobs.more.answer)"]
+    done = subprocess.run(asked, env={"PYTHONPATH": second.path}, capture_output=True, text=True, cwd=lambdas / "cache")
+    assert done.stdout == "42\n" and second.path != first.path, done.stderr
+
+
+def test_a_folder_without_code_is_no_package(lambdas: Path) -> None:
+    with pytest.raises(OrreryError, match="holds no Python code"):
+        package.build_code("spark", [lambdas / "nothing"])
 
 
 def test_an_unknown_function_lists_those_that_exist(lambdas: Path) -> None:
