@@ -265,7 +265,7 @@ class Nova(BatchStack):
             "snowflake_warehouse",
             name=f"{name}_LOAD",
             comment="10_nova: a shop's changes",
-            credits_per_month=60,
+            credits_per_month=800,  # an X-Small that is awake all month takes 720
             database=name,
             schemas={"MARTS": "What analysts make"},
         )

@@ -17,7 +17,7 @@ from nova.warehouse import TABLES
 
 NAMED = Names("orrery-test")
 PARTITIONS = 3
-FILE = 1_000_000_000_000
+FILE = 1 << 40
 Row = dict[str, Any]
 State = dict[tuple[str, int], Row]
 """Rows by table and key."""
