@@ -205,7 +205,7 @@ class Model:
         while waiting:
             batch = []
             for place in list(waiting):
-                count = self.random.randrange(90 if place[0] in CONTROL else 40)
+                count = self.random.randrange(60 if place[0] in CONTROL else 14)
                 batch += waiting[place][:count]
                 waiting[place] = waiting[place][count:]
                 if not waiting[place]:
