@@ -23,6 +23,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+LONG, MOST_KNOWN = 300, 500
+"""Characters of a statement that is worth to be remembered, and how many are."""
+
 
 def mend_statements(cursor: Any) -> None:
     """Make ``create temporary table a.b.c`` an ordinary table of that schema, and a merge one that fakesnow reads.
@@ -70,6 +73,33 @@ def end_broken_transactions(cursor: Any) -> None:
     cursor.execute = execute
 
 
+def remember_statements(cursor: Any) -> None:
+    """Translate a long statement once: a pipeline says the same ones each second, and each costs a tenth of one.
+
+    What a translation depends on beside the text is the session's database and schema; with parameters or variables it
+    is made anew.
+    """
+    original_execute, original_transform = cursor.execute, cursor._transform
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def execute(self: Any, command: str, *arguments: Any, **named: Any) -> Any:
+        self._asked, self._parts = command, 0
+        return original_execute(self, command, *arguments, **named)
+
+    def transform(self: Any, expression: Any, params: Any) -> Any:
+        self._parts += 1  # a merge is several
+        if params or self._conn.variables._variables or len(self._asked) < LONG:
+            return original_transform(self, expression, params)
+        key = (self._asked, self._parts, self._conn.database, self._conn.schema)
+        if key not in known:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            known[key] = original_transform(self, expression, params)
+        return known[key].copy()
+
+    cursor.execute, cursor._transform = execute, transform
+
+
 def keep_null_times(arrow: Any) -> None:
     """Answer with null where a time is null: fakesnow takes a time apart, and clients put 1970 together again."""
     original = arrow.timestamp_to_sf_struct
@@ -103,6 +133,7 @@ def main(port: int, folder: str) -> None:
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
     end_broken_transactions(FakeSnowflakeCursor)
     mend_statements(FakeSnowflakeCursor)
+    remember_statements(FakeSnowflakeCursor)
     keep_null_times(arrow)
     server.shared_fs = FakeSnow(db_path=folder)
 

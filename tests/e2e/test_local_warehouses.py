@@ -124,6 +124,21 @@ def test_snowflake_takes_what_dbt_writes(warehouses: Cloud) -> None:
     assert found == "[('Adonis', 0.764), ('Icarus', 0.827), ('Toro', 0.4358)]"
 
 
+def test_a_null_time_is_read_as_null(warehouses: Cloud) -> None:
+    for kind in ("timestamp_ntz", "timestamp_tz"):
+        said = ask(warehouses, "snowflake", f"select null::{kind}, '2020-01-01 00:00:00'::{kind} is null")
+        assert said == "[(None, False)]"
+
+
+def test_a_statement_said_again_means_what_it_says_now(warehouses: Cloud) -> None:
+    long = "select count(*) from numbers where n > 0 " + " ".join(f"and n <> {-number}" for number in range(40))
+    there = ["create or replace table kept.public.numbers as select 1 as n", long]
+    assert ask(warehouses, "snowflake", *there) == "[(1,)]"
+    assert ask(warehouses, "snowflake", "insert into kept.public.numbers select 2", long) == "[(2,)]"
+    other = ["create schema if not exists kept.other", "create or replace table kept.other.numbers as select 7 as n"]
+    assert ask(warehouses, "snowflake", *other, "use schema kept.other", long) == "[(1,)]"
+
+
 def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None:
     ask(warehouses, "snowflake", "create or replace table kept.public.broken (n integer)")
     failing = (

@@ -81,7 +81,7 @@ def expression(name: str, kind: str) -> str:
     if kind in plain:
         return plain[kind]
     if kind.startswith(("TIME(", "TIMESTAMP_NTZ")):  # both are told as if they were in UTC
-        return f"rtrim({text}, 'Z')::{kind.partition('(')[0]}"
+        return f"rtrim({text}, 'Z')::{kind.partition('(')[0].lower()}"
     if kind.startswith("TIMESTAMP_TZ"):
         return f"{text}::timestamp_tz"
     if kind.startswith("NUMBER"):
