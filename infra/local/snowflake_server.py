@@ -128,13 +128,18 @@ def name_the_source(merge: Any) -> Any:
     return merge
 
 
+def mend(cursor: Any) -> None:
+    """Mend all that is to be mended, once in a process."""
+    end_broken_transactions(cursor)
+    mend_statements(cursor)
+    remember_statements(cursor)
+    keep_null_times(arrow)
+
+
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
-    end_broken_transactions(FakeSnowflakeCursor)
-    mend_statements(FakeSnowflakeCursor)
-    remember_statements(FakeSnowflakeCursor)
-    keep_null_times(arrow)
+    mend(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
 
     async def health(request: Request) -> JSONResponse:

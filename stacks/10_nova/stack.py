@@ -112,7 +112,9 @@ class Nova(BatchStack):
         shop = self._shop(key, network)
         stream = self._stream(key, network, alerts)
         login = self._secret("login", key, "What Debezium enters the shop's database with.", CAPTURE_USER)
-        self._capture(key, network, alerts, shop, stream, login)
+        # PostgreSQL lets only superusers make users that replicate, RDS lets its master: locally the owner captures.
+        entry = shop.secret_arn if self.target.local and self.source == "postgres" else login.arn
+        self._capture(key, network, alerts, shop, stream, entry)
         entrance = self._secret(
             "entrance", key, "account, user and private_key with which tasks enter Snowflake.", "nova"
         )
@@ -128,7 +130,7 @@ class Nova(BatchStack):
                 for name, each in ALARMS.items()
             },
         )
-        self._publish(shop, stream, login, entrance, alerts)
+        self._publish(shop, stream, entry, entrance, alerts)
 
     # -- parts -------------------------------------------------------------------------------------------------
 
@@ -187,9 +189,7 @@ class Nova(BatchStack):
             recovery_window_days=0 if self.target.disposable else 30,
         )
 
-    def _capture(
-        self, key: Module, network: Module, alerts: Module, shop: Module, stream: Module, login: Module
-    ) -> None:
+    def _capture(self, key: Module, network: Module, alerts: Module, shop: Module, stream: Module, entry: str) -> None:
         """Debezium, and the bucket with its program."""
         plugins = self.module(
             "plugins",
@@ -216,7 +216,7 @@ class Nova(BatchStack):
             host=shop.host,
             port=shop.port,
             database=shop.database,
-            secret_arn=login.arn,
+            secret_arn=entry,
             tables=[f"{scope}.{each}" for each in (*TABLES, "signals", "heartbeat")],
             signal_table=f"{scope}.signals",
             topic_prefix=self.prefix,
@@ -265,7 +265,7 @@ class Nova(BatchStack):
             "snowflake_warehouse",
             name=f"{name}_LOAD",
             comment="10_nova: a shop's changes",
-            credits_per_month=60,
+            credits_per_month=800,  # an X-Small that is awake all month takes 720
             database=name,
             schemas={"MARTS": "What analysts make"},
         )
@@ -395,13 +395,13 @@ class Nova(BatchStack):
             },
         )
 
-    def _publish(self, shop: Module, stream: Module, login: Module, entrance: Module, alerts: Module) -> None:
+    def _publish(self, shop: Module, stream: Module, entry: str, entrance: Module, alerts: Module) -> None:
         self.output("source", self.source, "What the shop runs on.")
         self.output("shop_host", shop.host, "The shop's database server.")
         self.output("shop_port", shop.port, "Its port.")
         self.output("shop_name", shop.database, "Its database.")
         self.output("shop_secret", shop.secret_arn, "The secret with its user and password.")
-        self.output("login_secret", login.arn, "The secret with which Debezium enters it.")
+        self.output("login_secret", entry, "The secret with which Debezium enters it.")
         self.output("entrance_secret", entrance.arn, "The secret with what opens Snowflake.")
         self.output("bootstrap_servers", stream.bootstrap_servers, "Where Kafka is.")
         self.output("authentication", stream.authentication, "How clients log in there.")
@@ -532,7 +532,9 @@ class Nova(BatchStack):
 
     def _prepare(self, live: Live) -> None:
         """Make the shop's tables and the connector; nothing where they are there."""
-        self._run(live, "nova.source", "make", "--capture-secret", str(live.outputs["login_secret"]))
+        login = str(live.outputs["login_secret"])
+        captures = ["--capture-secret", login] if login != live.outputs["shop_secret"] else []
+        self._run(live, "nova.source", "make", *captures)
         connector = str(live.outputs["connector"])
         with tempfile.TemporaryDirectory(prefix="nova-") as folder:
             file = Path(folder) / "connector.json"

@@ -1,4 +1,4 @@
-"""Land and merge the lives of model shops, each up to the first thing that is wrong. Run by the environment ``nova``.
+"""Land and merge the lives of model shops, each up to the first thing that is wrong. Run by the environment ``snowflake``.
 
 Reads one life a line from stdin, ``[seed, source]`` or ``[seed, source, old, new]``, which spoils a statement; answers each with
 a line: what is wrong, and how many merges there were.
@@ -6,16 +6,35 @@ a line: what is wrong, and how many merges there were.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from model import Model, run
 from nova import merge, warehouse
-from nova.load import Landing, Message
+from nova.load import Message
 from nova.warehouse import Warehouse
 
 LOADED = "nova_core.current_rows"
+ROOT = Path(__file__).resolve().parents[3]
+DATABASE = "nova"
+KEPT = ["nova_landing.messages"] + [
+    f"nova_core.{name}"
+    for name in (
+        "changes",
+        "transactions",
+        "transaction_parts",
+        "notifications",
+        "progress",
+        "plan",
+        "batch",
+        "versions",
+        "current_rows",
+        "merges",
+    )
+]
 
 
 def rows_now(store: Warehouse) -> dict[tuple[str, int], Any]:
@@ -61,21 +80,29 @@ def check_versions(store: Warehouse, model: Model) -> None:
     assert {place: sorted(each) for place, each in found.items()} == right, difference(found, right)
 
 
-def land(store: Warehouse, landing: Landing, batch: list[Message]) -> None:
-    landing.put(batch, {(each.topic, each.partition): each.offset + 1 for each in batch})
+def forget(store: Warehouse) -> None:
+    """Begin a new life: empty tables are quicker than new ones."""
+    for each in KEPT:
+        store.query(f"delete from {each}")
+    for statement in warehouse.setup_statements():
+        if "insert into" in statement:
+            store.query(statement)
 
 
-def live(store: Warehouse, seed: int, source: str, statements: list[str]) -> int:
+def land(raw: Any, batch: list[Message], number: int) -> None:
+    """Put messages where the loader puts them."""
+    rows = [(each.topic, each.partition, each.offset, each.key, each.value, each.produced_ms, number) for each in batch]
+    raw.executemany(f"insert into {DATABASE}.nova_landing.messages values (?, ?, ?, ?, ?::json, ?, ?)", rows)
+
+
+def live(store: Warehouse, raw: Any, seed: int, source: str, statements: list[str]) -> int:
     """Land and merge one life; return how often something was merged."""
     model = run(seed, source)
     warehouse.merge_statements = lambda: statements  # type: ignore[assignment]
-    warehouse.clear(store)
-    warehouse.make(store)
-    landing = Landing(store, "test")
-    landing.claim()
+    forget(store)
     merges = 0
-    for batch in model.messages():
-        land(store, landing, batch)
+    for number, batch in enumerate(model.messages(), start=1):
+        land(raw, batch, number)
         while merge.merge(store).until is not None:
             merges += 1
             check_now(store, model)
@@ -87,21 +114,34 @@ def live(store: Warehouse, seed: int, source: str, statements: list[str]) -> int
     return merges
 
 
+def opened() -> tuple[Warehouse, Any]:
+    """A warehouse in memory, with the mends of the local cloud's, and the database beneath it."""
+    spec = importlib.util.spec_from_file_location("mends", ROOT / "infra" / "local" / "snowflake_server.py")
+    assert spec and spec.loader
+    mends = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mends)
+    mends.mend(mends.FakeSnowflakeCursor)
+    instance = mends.FakeSnow()
+    store = Warehouse(instance.connect(DATABASE, "nova_core"))
+    warehouse.make(store)
+    return store, instance.duck_conn.cursor()
+
+
 def main() -> None:
     right = warehouse.merge_statements()
-    with warehouse.opened() as store:
-        for line in sys.stdin:
-            seed, source, *spoil = json.loads(line)
-            statements = [each.replace(*spoil) for each in right] if spoil else right
-            answer: dict[str, Any] = {"wrong": "", "merges": 0}
-            if spoil and statements == right:
-                answer["wrong"] = f"there is nothing to spoil: {spoil[0]}"
-            else:
-                try:
-                    answer["merges"] = live(store, seed, source, statements)
-                except AssertionError as error:
-                    answer["wrong"] = f"wrong: {error}"
-            print(json.dumps(answer), flush=True)
+    store, raw = opened()
+    for line in sys.stdin:
+        seed, source, *spoil = json.loads(line)
+        statements = [each.replace(*spoil) for each in right] if spoil else right
+        answer: dict[str, Any] = {"wrong": "", "merges": 0}
+        if spoil and statements == right:
+            answer["wrong"] = f"there is nothing to spoil: {spoil[0]}"
+        else:
+            try:
+                answer["merges"] = live(store, raw, seed, source, statements)
+            except AssertionError as error:
+                answer["wrong"] = f"wrong: {error}"
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

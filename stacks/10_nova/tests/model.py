@@ -17,7 +17,7 @@ from nova.warehouse import TABLES
 
 NAMED = Names("orrery-test")
 PARTITIONS = 3
-FILE = 1_000_000_000_000
+FILE = 1 << 40
 Row = dict[str, Any]
 State = dict[tuple[str, int], Row]
 """Rows by table and key."""
@@ -205,7 +205,7 @@ class Model:
         while waiting:
             batch = []
             for place in list(waiting):
-                count = self.random.randrange(90 if place[0] in CONTROL else 40)
+                count = self.random.randrange(60 if place[0] in CONTROL else 14)
                 batch += waiting[place][:count]
                 waiting[place] = waiting[place][count:]
                 if not waiting[place]:

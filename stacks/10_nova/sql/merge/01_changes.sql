@@ -1,7 +1,7 @@
 -- Take each change once. Debezium repeats some after a crash: they have the same place in the same transaction.
 --
 -- Positions are the source's own. They are doubled: a transaction is at an odd one, and a snapshot, which lies between two
--- transactions, at an even one. MySQL: number of the binlog file and place in it. PostgreSQL: LSN.
+-- transactions, at an even one. MySQL: number of the binlog file times 2^40, and the place in it. PostgreSQL: LSN.
 insert into nova_core.changes (
     source_table, kafka_partition, kafka_offset, kind, tx, tx_order, position, op, row_key, image, source_ms
 )
@@ -27,7 +27,7 @@ with arrived as (
             when record:op::varchar <> 'r' then null
             when record:source:connector::varchar <> 'postgresql'
                 then 2 * (
-                    regexp_substr(record:source:file::varchar, '[0-9]+$')::number(20, 0) * 1000000000000
+                    regexp_substr(record:source:file::varchar, '[0-9]+$')::number(20, 0) * 1099511627776
                     + record:source:pos::number(19, 0)
                 )
             -- The end of the last transaction that was committed before it.

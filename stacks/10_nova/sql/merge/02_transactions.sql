@@ -10,7 +10,7 @@ with ended as (
         case
             when record:id::varchar like 'file=%'
                 then 1 + 2 * (
-                    regexp_substr(record:id::varchar, '([0-9]+),', 1, 1, 'e', 1)::number(20, 0) * 1000000000000
+                    regexp_substr(record:id::varchar, '([0-9]+),', 1, 1, 'e', 1)::number(20, 0) * 1099511627776
                     + regexp_substr(record:id::varchar, 'pos=([0-9]+)', 1, 1, 'e', 1)::number(19, 0)
                 )
             else 2 * split_part(record:id::varchar, ':', 2)::number(20, 0) - 1

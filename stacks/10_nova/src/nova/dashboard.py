@@ -45,10 +45,7 @@ def read(ask: Ask) -> Dashboard:
         {"second": str(second), "changes": int(changes), "largest": int(most)} for second, changes, most in ask(MERGES)
     ]
     sizes = [{"changes": int(changes), "transactions": int(count)} for changes, count in ask(SIZES)]
-    versions = [
-        {"table": table, "versions": str(int(n)) if n < 10 else "10+", "order": int(n), "rows": int(rows)}
-        for table, n, rows in ask(VERSIONS)
-    ]
+    versions = [{"table": table, "versions": int(n), "rows": int(rows)} for table, n, rows in ask(VERSIONS)]
     totals = {name: sum(int(each[name]) for each in counts) for name in ("rows", "versions", "keys")}
     charts = [_now_and_ever(counts, totals), _throughput(merges), _sizes(sizes), _versions(versions)]
     figures = [
@@ -57,7 +54,7 @@ def read(ask: Ask) -> Dashboard:
         Figure("rows that are gone", totals["keys"] - totals["rows"]),
     ]
     lead = "Every change of the shop's database, as the warehouse has it."
-    return Dashboard("A shop's changes", lead, charts, figures, totals)
+    return Dashboard("A shop's changes", lead, charts, figures, {each["table"]: int(each["rows"]) for each in counts})
 
 
 def _now_and_ever(counts: list[dict[str, Any]], totals: dict[str, int]) -> Chart:
@@ -107,11 +104,11 @@ def _sizes(sizes: list[dict[str, Any]]) -> Chart:
 
 
 def _versions(versions: list[dict[str, Any]]) -> Chart:
-    often = sum(each["rows"] for each in versions if each["order"] >= 10)
+    often = sum(each["rows"] for each in versions if each["versions"] >= 10)
     spec = {
         "mark": "bar",
         "encoding": {
-            "x": {"field": "versions", "type": "ordinal", "sort": {"field": "order"}, "title": "versions of a row"},
+            "x": {"field": "versions", "type": "ordinal", "title": "versions of a row (10: ten or more)"},
             "y": {"field": "rows", "type": "quantitative"},
             "color": {"field": "table", "type": "nominal", "title": None},
         },

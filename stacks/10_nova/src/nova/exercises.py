@@ -31,28 +31,28 @@ EXERCISES: dict[int, list[Question]] = {
         (
             "nova_shop.open_orders has each order that is not paid in full, and what is open",
             _same(_OPEN, "id, open_amount", "nova_shop.open_orders"),
-            "{0} another row",
+            "{0} the row of {1}",
         )
     ],
     2: [
         (
             "nova_shop.gone has every row that once was and is no more",
             _same(_DELETED, "source_table, row_key", "nova_shop.gone"),
-            "{0} another row",
+            "{0} the row of {1}",
         )
     ],
     3: [
         (
             "nova_shop.biggest has the largest total that each order ever had",
             _same(_BIGGEST, "id, biggest", "nova_shop.biggest"),
-            "{0} another row",
+            "{0} the row of {1}",
         )
     ],
     4: [
         (
             "nova_shop.wide_transactions has each transaction over three tables or more",
             _same(_BUSY, "tx, tables", "nova_shop.wide_transactions"),
-            "{0} another row",
+            "{0} the row of {1}",
         )
     ],
 }

@@ -21,7 +21,7 @@ from jobs.kafka import client_settings
 from jobs.metrics import log
 from nova import load, merge, source, warehouse
 
-FILE_SIZE = 1_000_000_000_000
+FILE_SIZE = 1 << 40
 POLL_S = 0.2
 
 
