@@ -111,6 +111,8 @@ def _opened(info: StackInfo, target: Target, folder: Path, local: Cloud | None, 
     """Build a stack, write its configuration and initialise Terraform."""
     with ui.step(f"building {info.id}"):
         stack, configuration = stacks.create(info, target, folder)
+    if local:  # a choice may need another server than those of all: its stand-in is told where it is
+        _start(local, sorted(set(stack.stand_ins.values()) - set(info.services)), ui)
     terraform = Terraform(
         folder,
         {**target.environment, **(_stand_in_variables(stack, local) if local else {})},

@@ -1,0 +1,91 @@
+-- Decide what can be merged.
+--
+-- A whole snapshot, when Debezium has said how many rows it read of each table and all of them are here. Until then nothing: a
+-- transaction would build on rows that are missing. Else transactions: as many, in the order of their commits, as are here whole.
+insert into nova_core.plan (kind, until, snapshot_offset)
+with snapshot as (
+    select
+        max(case when status = 'STARTED' then kafka_offset end) as started,
+        max(case when status = 'COMPLETED' then kafka_offset end) as completed
+    from nova_core.notifications
+    where snapshot = 'Initial Snapshot'
+),
+newest as (
+    select max(position) as position from nova_core.changes where kind = 'full'
+),
+here as (
+    select changes.source_table, count(*) as found
+    from nova_core.changes as changes, newest
+    where changes.kind = 'full' and changes.position = newest.position
+    group by changes.source_table
+),
+lacking as (
+    select count(*) as tables_lacking
+    from nova_core.notifications as told
+    cross join snapshot
+    inner join nova_core.tables as captured on told.source_table = captured.source_table
+    left join here on told.source_table = here.source_table
+    where told.snapshot = 'Initial Snapshot'
+        and told.status = 'TABLE_SCAN_COMPLETED'
+        and told.kafka_offset between snapshot.started and snapshot.completed
+        and coalesce(here.found, 0) < told.scanned
+),
+state as (
+    select
+        progress.position,
+        progress.awaiting_snapshot
+            or progress.position is null
+            or coalesce(snapshot.started, -1) > coalesce(progress.snapshot_offset, -1) as awaits,
+        coalesce(snapshot.completed, -1) > coalesce(progress.snapshot_offset, -1)
+            and snapshot.completed > snapshot.started
+            and lacking.tables_lacking = 0 as is_whole,
+        coalesce(newest.position, progress.position, 0) as snapshot_position,
+        snapshot.completed
+    from nova_core.progress as progress, snapshot, newest, lacking
+),
+arrived as (
+    select tx, source_table, count(*) as events
+    from nova_core.changes
+    where kind = 'transaction'
+    group by tx, source_table
+),
+waiting as (
+    select
+        transactions.position,
+        max(case when coalesce(arrived.events, 0) < parts.events then 1 else 0 end) as is_partial
+    from nova_core.transactions as transactions
+    cross join state
+    left join nova_core.transaction_parts as parts
+        on transactions.tx = parts.tx and transactions.position = parts.position
+    left join arrived on parts.tx = arrived.tx and parts.source_table = arrived.source_table
+    where transactions.position > coalesce(state.position, -1)
+    group by transactions.position
+),
+blocked as (
+    select min(case when is_partial = 1 then position end) as position from waiting
+),
+ready as (
+    select
+        max(waiting.position) as until,
+        max(case when waiting.position < state.snapshot_position then waiting.position end) as until_snapshot
+    from waiting
+    cross join blocked
+    cross join state
+    where blocked.position is null or waiting.position < blocked.position
+)
+select
+    case
+        when not state.awaits then 'transactions'
+        when not state.is_whole then 'wait'
+        when state.position is not null and ready.until_snapshot is not null then 'transactions'
+        else 'snapshot'
+    end,
+    case
+        when not state.awaits then ready.until
+        when not state.is_whole then null
+        when state.position is not null and ready.until_snapshot is not null then ready.until_snapshot
+        else state.snapshot_position
+    end,
+    state.completed
+from state
+cross join ready;

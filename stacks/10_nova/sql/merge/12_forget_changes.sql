@@ -1,0 +1,26 @@
+-- What is merged, or comes again; and, with a whole snapshot, what a connector that was lost left unfinished before it.
+delete from nova_core.changes
+using (
+    select changes.source_table, changes.kafka_partition, changes.kafka_offset
+    from nova_core.changes as changes
+    cross join nova_core.plan as plan
+    cross join nova_core.progress as progress
+    left join nova_core.transactions as transactions
+        on changes.tx = transactions.tx
+        and transactions.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1))
+    left join (
+        select source_table, kafka_partition, min(kafka_offset) as first_offset
+        from nova_core.changes
+        where kind = 'full'
+        group by source_table, kafka_partition
+    ) as snapshot
+        on changes.source_table = snapshot.source_table and changes.kafka_partition = snapshot.kafka_partition
+    where (changes.kind = 'transaction' and plan.kind = 'transactions' and transactions.tx is not null)
+        or (changes.kind = 'incremental' and plan.kind = 'transactions'
+            and changes.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1)))
+        or (changes.kind = 'full' and plan.kind = 'snapshot')
+        or (changes.kind = 'transaction' and plan.kind = 'snapshot' and changes.kafka_offset < snapshot.first_offset)
+) as done
+where changes.source_table = done.source_table
+    and changes.kafka_partition = done.kafka_partition
+    and changes.kafka_offset = done.kafka_offset;

@@ -1,0 +1,58 @@
+"""Whatever a connector says, twice or in pieces: what is visible is the state after a transaction, and each version is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from infra import envs
+from infra.paths import ROOT
+
+from .conftest import HOME
+
+pytestmark = pytest.mark.e2e
+RUNS = str(HOME / "tests" / "merge_runs.py")
+MISTAKES = {
+    "first state": ("order by changes.tx_order desc", "order by changes.tx_order"),
+    "half transaction": ("< parts.events then 1", "< parts.events then 0"),
+    "half snapshot": ("and lacking.tables_lacking = 0 as", "as"),
+    "taken twice": ("where known.kafka_offset is null\nqualify", "where true\nqualify"),
+    "wrong end": ("lead(position)", "max(position)"),
+    "version of nothing": ("or to_json(image) <> to_json(image_before)", "or true"),
+    "ended again": ("and versions.valid_to is null", ""),
+}
+
+
+def lives(wanted: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Let shops live in a warehouse in memory; return what was wrong with each."""
+    done = subprocess.run(
+        [str(envs.ensure("snowflake")), "-W", "ignore", RUNS],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(HOME / "src")]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        input="".join(json.dumps(each) + "\n" for each in wanted),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.seeds(2)
+def test_a_shops_life_is_merged_as_it_was(seed: int) -> None:
+    for answer in lives([(seed, "mysql"), (seed, "postgresql")]):
+        assert answer["wrong"] == "" and answer["merges"] > 2
+
+
+def test_a_mistake_in_the_statements_is_noticed() -> None:
+    answers = lives([(9, "mysql", *each) for each in MISTAKES.values()])
+    passed = [name for name, each in zip(MISTAKES, answers, strict=True) if not each["wrong"].startswith("wrong:")]
+    assert not passed
