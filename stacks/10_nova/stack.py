@@ -136,6 +136,11 @@ class Nova(BatchStack):
 
     def _shop(self, key: Module, network: Module) -> Module:
         """The shop's own database, with the log that changes are read from."""
+        log = {
+            # A transaction's position is read from its name, which is its place in the log; a global number has none.
+            "mysql": {"gtid": False},
+            "postgres": {"logical_replication": True},
+        }
         return self.module(
             "shop",
             self.source,
@@ -146,7 +151,7 @@ class Nova(BatchStack):
             subnet_ids=network.subnet_ids,
             allowed_security_group_ids=network.security_group_ids,
             deletion_protection=not self.target.disposable,
-            **({"logical_replication": True} if self.source == "postgres" else {}),
+            **log[self.source],
         )
 
     def _stream(self, key: Module, network: Module, alerts: Module) -> Module:

@@ -43,6 +43,11 @@ def test_the_source_is_what_was_chosen(tmp_path: Path, source: str) -> None:
     assert modules["task"]["environment"]["NOVA_SOURCE"] == {"mysql": "mysql", "postgres": "postgresql"}[source]
 
 
+def test_a_transaction_of_the_shop_is_named_by_its_place(tmp_path: Path) -> None:
+    """With global numbers Debezium's end messages would say no position, and nothing would ever be merged."""
+    assert made(tmp_path)["module"]["shop"]["gtid"] is False
+
+
 def test_an_unknown_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OrreryError, match="10_nova has no source 'oracle'"):
         made(tmp_path, "source=oracle")
