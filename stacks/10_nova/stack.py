@@ -343,6 +343,7 @@ class Nova(BatchStack):
         image = self.info.settings
         registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
         known = [shop.secret_arn, secrets["login"].arn, secrets["entrance"].arn]
+        kafka = ("connect", "read_topics", "write_topics", "use_groups")
         environment = {
             "KAFKA_AUTHENTICATION": stream.authentication,
             "KAFKA_BOOTSTRAP_SERVERS": stream.bootstrap_servers,
@@ -397,6 +398,8 @@ class Nova(BatchStack):
                     "resources": [each for each in known if each is not None],
                 },
                 "data_key": {"actions": ["kms:Decrypt"], "resources": [key.arn]},
+                **{f"kafka_{name}": stream.grants["loader"][name] for name in kafka},
+                "kafka_make_topics": stream.admin_grants["make_topics"],
             },
         )
 

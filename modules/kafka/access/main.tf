@@ -45,4 +45,23 @@ locals {
       } : grant => what if length(what.resources) > 0
     }
   }
+
+  admin_grants = {
+    for grant, what in {
+      connect = {
+        actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"]
+        resources = [var.cluster_arn]
+      }
+      make_topics = {
+        actions = [
+          "kafka-cluster:AlterTopic",
+          "kafka-cluster:AlterTopicDynamicConfiguration",
+          "kafka-cluster:CreateTopic",
+          "kafka-cluster:DescribeTopic",
+          "kafka-cluster:DescribeTopicDynamicConfiguration",
+        ]
+        resources = [for topic in keys(var.topics) : "${local.within["topic"]}/${topic}"]
+      }
+    } : grant => what if length(what.resources) > 0
+  }
 }

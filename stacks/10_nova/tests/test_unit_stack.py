@@ -78,6 +78,17 @@ def test_the_loader_may_read_its_topics_and_write_dead_letters_alone(tmp_path: P
     assert {*loader["reads"], *loader["writes"]} == set(stream["topics"])
 
 
+def test_the_task_has_the_rights_of_the_loader_and_of_who_makes_topics(tmp_path: Path) -> None:
+    modules = made(tmp_path)["module"]
+    grants = modules["task"]["grants"]
+    of_loader = {f"kafka_{each}" for each in ("connect", "read_topics", "write_topics", "use_groups")}
+    assert of_loader | {"kafka_make_topics"} <= grants.keys()
+    (client,) = modules["stream"]["clients"]
+    for name in of_loader:
+        assert f'module.stream.grants["{client}"]["{name.removeprefix("kafka_")}"]' in grants[name]
+    assert 'module.stream.admin_grants["make_topics"]' in grants["kafka_make_topics"]
+
+
 def test_snowflakes_task_runs_the_statements_of_the_local_merge(tmp_path: Path) -> None:
     from nova import warehouse
 
