@@ -32,6 +32,8 @@ TIMEOUT_S = 40
 """How long one request may take, in seconds: a worker tries to log in at the database before it answers."""
 BUSY = (409, 503)
 """What a worker answers while it takes its connectors over."""
+SETTLE_S = 2.0
+"""How long a state has to stay, in seconds: after a restart a worker still tells what the task before it did."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SNAPSHOT_AGAIN = "take a new snapshot: remove the connector with --forget, and apply it again"
 REMEDIES = (
@@ -49,11 +51,12 @@ REMEDIES = (
         SNAPSHOT_AGAIN,
     ),
     (r"slot .* is (already )?active", "stop the other connector with that slot, restart this one"),
-    (r"[Dd]atabase history|[Ss]chema history|db history topic", SNAPSHOT_AGAIN),
     (
-        r"Connection refused|Failed to establish connection|Communications link failure|timed out|UnknownHost",
-        "see that the database runs; restart it",
+        r"Connection refused|Failed to establish connection|Communications link failure|UnknownHost"
+        r"|[Tt]imed out|Timeout ?(Exception|expired)|history couldn't be recovered",
+        "see that the database and Kafka run; restart it",
     ),
+    (r"history topic or its content is (fully|partially)|history topic.*missing", SNAPSHOT_AGAIN),
 )
 """What a failed task says, and what to do about it."""
 
@@ -88,6 +91,15 @@ class Status:
         return f"{self.name}: {self.state}" + (f": {self.problem}; next: {self.next_step}" if self.problem else "")
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """A connector as it is declared: what it is called, its settings, and where its secret is and goes."""
+
+    name: str
+    config: dict[str, str]
+    secret: tuple[str, Path] | None
+
+
 class Connect:
     """The REST API of a worker.
 
@@ -120,6 +132,29 @@ class Connect:
         self._ask("PUT", f"/connectors/{name}/config", wanted)
         return True
 
+    def revive(self, name: str, *, renewed: bool = False) -> str:
+        """Bring a connector up whose settings are as they should be, after what made it fail was mended.
+
+        Parameters
+        ----------
+        name : str
+        renewed : bool
+            What it reads when it starts has changed, such as its secret.
+
+        Returns
+        -------
+        str
+            What was done, or is left to do, in words; empty when there was nothing. One that somebody paused stays so.
+        """
+        state = self.status(name).state
+        if state == "STOPPED":  # by a removal that was cut short: nobody else stops one
+            self.resume(name)
+            return "resumed"
+        if state == "FAILED" or renewed:
+            self.restart(name)
+            return "restarted"
+        return "as declared, and paused; next: resume it" if state == "PAUSED" else ""
+
     def status(self, name: str) -> Status:
         """Return what a connector is doing."""
         found = self._ask("GET", f"/connectors/{check_name(name)}/status", missing=None)
@@ -131,25 +166,37 @@ class Connect:
             if part["state"] == "FAILED":
                 problem = shorten(part.get("trace", ""))
                 return Status(name, "FAILED", problem, remedy(part.get("trace", "")))
+        if (state := found["connector"]["state"]) in ("STOPPED", "PAUSED"):
+            return Status(name, state)
         states = {part["state"] for part in parts}
         return Status(name, states.pop() if len(states) == 1 and found["tasks"] else "UNASSIGNED")
 
     def wait(self, name: str, seconds: float = 60) -> Status:
-        """Wait until a connector and its task run.
+        """Wait until a connector and its task run, and say so for `SETTLE_S`.
 
         Raises
         ------
         ConnectorRefused
-            It fails, or does not run after that time.
+            It has failed, or somebody stopped it, or it does not run after that time.
         """
-        deadline = time.monotonic() + seconds
-        while (found := self.status(name)).state != "RUNNING":
-            if found.state == "FAILED":
-                raise ConnectorRefused(found.line())
-            if time.monotonic() > deadline:
+        begun = since = time.monotonic()
+        last = None
+        while True:
+            found, now = self.status(name), time.monotonic()
+            if found != last:
+                last, since = found, now
+            late = now > begun + seconds
+            if late or now >= since + SETTLE_S:
+                if found.state == "RUNNING":
+                    return found
+                if found.state == "FAILED":
+                    raise ConnectorRefused(found.line())
+                if found.state in ("STOPPED", "PAUSED"):
+                    step = f"python -m jobs.connectors --url {self.url} resume {name}"
+                    raise ConnectorRefused(f"{name} is {found.state}, and does not go on by itself; next: {step}")
+            if late:
                 raise ConnectorRefused(f"{name} is {found.state} after {seconds:.0f} s; next: look at the worker's log")
             time.sleep(0.2)
-        return found
 
     def restart(self, name: str) -> None:
         """Start a connector and its tasks again."""
@@ -275,7 +322,27 @@ def read_secret(arn: str) -> dict[str, str]:
         raise ConnectorRefused(f"the secret {arn} has no username and password; next: write them into it") from error
 
 
-def write_secrets(path: Path, values: Mapping[str, str]) -> None:
+def read_declaration(path: Path) -> Declaration:
+    """Return a connector as it is declared in a JSON file: name, settings, and the secret that they need, if any.
+
+    Raises
+    ------
+    ConnectorRefused
+        There is no such file, or it holds no connector.
+    """
+    step = "write the module's output `connector` into it, with terraform output -raw"
+    try:
+        found = json.loads(path.read_text())
+        secret = found.get("secret")
+        config = {str(key): str(value) for key, value in found["config"].items()}
+        return Declaration(check_name(found["name"]), config, (secret["arn"], Path(secret["file"])) if secret else None)
+    except OSError as error:
+        raise ConnectorRefused(f"{path} can't be read: {error.strerror}; next: {step}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConnectorRefused(f"{path} holds no connector (name, config, secret); next: {step}") from error
+
+
+def write_secrets(path: Path, values: Mapping[str, str]) -> bool:
     """Write what ``${file:…:name}`` in a connector's settings reads: a file that only its owner can read.
 
     Parameters
@@ -284,13 +351,29 @@ def write_secrets(path: Path, values: Mapping[str, str]) -> None:
         Its folder is the worker's, made for that.
     values : mapping
         Such as ``username`` and ``password``.
+
+    Returns
+    -------
+    bool
+        Whether that is another content than there was: a connector reads it when it starts, and never again.
+
+    Raises
+    ------
+    ConnectorRefused
+        The file can't be written.
     """
     lines = [f"{name}={_property(value)}\n" for name, value in values.items()]
+    before = path.read_text(encoding="ascii", errors="replace") if path.exists() else None
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.writelines(lines)
-    fresh.replace(path)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.writelines(lines)
+        fresh.replace(path)
+    except OSError as error:
+        step = "start the worker, which makes the folder for its secrets: make up SERVICE=debezium"
+        raise ConnectorRefused(f"{path} can't be written: {error.strerror}; next: {step}") from error
+    return before != "".join(lines)
 
 
 def _property(value: str) -> str:
@@ -330,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     removes.add_argument("--forget", action="store_true", help="forget how far it has read, too")
     try:
         return _run(parser.parse_args(arguments))
-    except (OSError, ValueError, KeyError, ConnectorRefused) as error:
+    except ConnectorRefused as error:
         print(f"error: {error}", file=sys.stderr)
     return 1
 
@@ -338,11 +421,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> int:
     connect = Connect(given.url)
     if given.command == "apply":
-        document = json.loads(given.connector.read_text())
-        if secret := document.get("secret"):
-            write_secrets(Path(secret["file"]), read_secret(secret["arn"]))
-        changed = connect.apply(document["name"], document["config"])
-        print(f"{document['name']}: {'applied' if changed else 'as declared'}")
+        declared = read_declaration(given.connector)
+        name, renewed = declared.name, False
+        if declared.secret:
+            arn, file = declared.secret
+            renewed = write_secrets(file, read_secret(arn))
+        applied = connect.apply(name, declared.config)
+        done = "applied" if applied else connect.revive(name, renewed=renewed) or "as declared"
+        print(f"{name}: {done}")
     elif given.command == "status":
         found = [connect.status(name) for name in ([given.name] if given.name else connect.names())]
         for each in found:

@@ -2,7 +2,8 @@
 
 Started by ``spark-submit``, as EMR does, a job takes its master, its memory and its way to S3 from there. Started by
 Python it brings its own Spark up in this process (a library and one JVM; no service runs) and gets the settings below.
-Needs pyspark 3.5 or 4.0, and locally Java 17 and bodo-iceberg-connector, of which the S3A jars are used.
+Needs pyspark 3.5 or 4.0, and locally Java 17 and bodo-iceberg-connector, of which the S3A jars are used. What else
+workers use (pandas, pyarrow, confluent-kafka) is imported ahead where it is there; see `jobs.spark_daemon`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def session(
         Where shuffles, temporary files and the warehouse lie on this machine; ``SPARK_FOLDER`` in the environment, or
         a temporary folder that ends with the process. Not used on EMR.
     settings : mapping, optional
-        Spark's own names to values, which win over all others.
+        Spark's own names to values, which win over all others; ``spark.jars`` are added to S3A's.
 
     Returns
     -------
@@ -83,7 +84,10 @@ def session(
         _prepare_process(there)
         wanted |= local_settings(there)
     builder = SparkSession.builder.appName(name)
-    for key, value in {**wanted, **(settings or {})}.items():
+    given = dict(settings or {})
+    if "spark.jars" in wanted and "spark.jars" in given:  # S3A's settings need its jars
+        given["spark.jars"] = f"{wanted['spark.jars']},{given['spark.jars']}"
+    for key, value in {**wanted, **given}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
@@ -124,6 +128,7 @@ def local_settings(folder: Path, environment: Mapping[str, str] = os.environ) ->
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.python.daemon.module": "jobs.spark_daemon",
         "spark.default.parallelism": str(CORES),
         "spark.sql.shuffle.partitions": str(2 * CORES),
         "spark.sql.catalogImplementation": "in-memory",
@@ -191,6 +196,8 @@ def _prepare_process(folder: Path) -> None:
     os.environ["JAVA_HOME"] = str(java.home())
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    root = str(Path(__file__).resolve().parent.parent)  # workers import this package
+    os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ["SPARK_LOCAL_DIRS"] = str(folder / "tmp")
     for name in ("SPARK_HOME", "SPARK_CONF_DIR"):  # of another Spark on this machine
         os.environ.pop(name, None)

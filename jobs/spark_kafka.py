@@ -2,7 +2,8 @@
 
 On EMR that is Spark's own connector (``spark-sql-kafka`` and ``aws-msk-iam-auth`` on the class path). Where its jar is
 not to be had, a Python Data Source of Spark 4 does the same: `jobs.spark_kafka_source`. Columns, offsets, limits and
-refusals are alike; one test runs against both (``tests/e2e/test_spark_kafka.py``).
+refusals are meant to be alike. One test is written for both (``tests/e2e/test_spark_kafka.py``); the connector's half
+of it needs jars that were not at hand, and was not run.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def read_stream(
         Whether the query fails when messages are gone (deleted by retention, with their partition or topic) before it
         read them. Otherwise it goes on with what there is.
     patience_s : float
-        How long brokers may be away, in seconds, before the query fails.
+        How long brokers may be away, in seconds, before the query fails. By the connector that is how long an executor
+        waits for messages; its driver waits as long as Kafka's own client does.
     group : str
         The consumer group by whose name the brokers know the query, for clusters that allow each client its own
         alone. Nothing is committed there.

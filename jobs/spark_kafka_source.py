@@ -12,6 +12,7 @@ else, by asking for the partitions of an empty range.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,9 @@ from jobs.kafka_offsets import EARLIEST, FIRST, LATEST, Offsets, Place, admit, f
 from jobs.spark_kafka import GROUP, SCHEMA
 
 T = TypeVar("T")
+LOG = logging.getLogger(__name__)
 
-BATCH_MESSAGES, BATCH_BYTES = 10_000, 4 << 20
+FIRST_MESSAGES, BATCH_MESSAGES, BATCH_BYTES = 500, 10_000, 4 << 20
 POLL_S = 0.05
 ASK_S = 10.0
 PAUSE_S = 0.3
@@ -37,9 +39,14 @@ TRANSIENT = {
     KafkaError._TIMED_OUT,
     KafkaError._TRANSPORT,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,  # this and the next ones while another broker takes a partition over
     KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # only of what the metadata has: a broker that has not heard of it yet
 }
 CONSUMER = {
     "enable.auto.commit": False,
@@ -160,7 +167,8 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
     def latestOffset(self) -> dict[str, Any]:
         """Return where the next batch ends; the same as the last time when nothing came."""
         begin = without_first(self._last) if self._last else self.initialOffset()
-        wanted: dict[str, Any] = admit(begin, self._kept(begin, self.cluster.ends()), self.options.limit)
+        ends = self.cluster.ends()
+        wanted: dict[str, Any] = admit(self._kept(begin, ends), ends, self.options.limit)
         if self._last is None:
             self._last = {**wanted, FIRST: begin}
         elif wanted != begin:
@@ -178,16 +186,18 @@ class StreamReader(DataSourceStreamReader):  # type: ignore[misc]  # pyspark has
         return read_slice(self.options, partition)
 
     def _kept(self, last: Offsets, ends: Offsets) -> Offsets:
-        """Return the ends as far as the query can go there; refuse when what it has read is gone."""
-        there = dict(flat(ends))
+        """Return where the query goes on: 0 where a topic was made anew; refuse when what it has read is gone.
+
+        It is seen by an end below what was read: a new topic that has grown beyond that looks like the old one.
+        """
+        there, kept = dict(flat(ends)), dict(flat(last))
         for (topic, partition), offset in flat(last):
             end = there.get((topic, partition))
             if end is None or end < offset:
                 gone = "is gone" if end is None else f"ends at {end} now, before {offset}, which was read up to"
                 self.cluster.lost(f"{topic}-{partition} {gone}")
-                if end is not None:
-                    there[topic, partition] = offset
-        return nested(there)
+                kept[topic, partition] = 0
+        return nested(kept)
 
 
 class BatchReader(DataSourceReader):  # type: ignore[misc]  # pyspark has no types where this is checked
@@ -211,6 +221,7 @@ class Cluster:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._told: set[str] = set()
         self._admin = AdminClient(options.client())
         if options.authentication == "iam":
             self._admin.poll(1)  # the first login is only asked for here
@@ -240,11 +251,18 @@ class Cluster:
         """Return what is to be read between two offsets; refuse when some of it was deleted."""
         begins = dict(flat(start))
         wanted = {place: (begins.get(place, 0), until) for place, until in flat(end)}
-        wanted = {place: (begin, until) for place, (begin, until) in wanted.items() if begin < until}
+        wanted = {place: (begin, until) for place, (begin, until) in wanted.items() if begin != until}
+        known = self._known() if wanted else set()
+        for topic, partition in set(wanted) - known:
+            self.lost(f"{topic}-{partition} is gone")
+            del wanted[topic, partition]
         there = dict(flat(self._offsets(list(wanted), OffsetSpec.earliest()))) if wanted else {}
         found = []
         for (topic, partition), (begin, until) in wanted.items():
             earliest = there[topic, partition]
+            if begin > until:  # the topic was made anew, and the query was told to go on
+                self.lost(f"{topic}-{partition} was read up to {begin}, and is to be read up to {until} now")
+                begin = earliest
             if begin < earliest:
                 self.lost(f"{topic}-{partition} begins at {earliest} now, after {begin}, where the query was to go on")
             if (begin := max(begin, earliest)) < until:
@@ -252,12 +270,20 @@ class Cluster:
         return found
 
     def lost(self, what: str) -> None:
-        """Fail because messages are gone, unless the query was told to go on."""
+        """Fail because messages are gone; only warn, once, when the query was told to go on."""
         if self.options.fail_on_data_loss:
             raise data_loss(what)
+        if what not in self._told:
+            self._told.add(what)
+            LOG.warning("messages are gone before they were read, and the query goes on: %s", what)
+
+    def _known(self) -> set[Place]:
+        """Return the partitions that there are now, also where a topic is gone."""
+        topics = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
+        return {(name, str(each)) for name, topic in topics.items() if not topic.error for each in topic.partitions}
 
     def _places(self) -> list[Place]:
-        """Return the partitions that the topics have now."""
+        """Return the partitions that the topics have now; each topic must be there."""
         known = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
         for topic in self.options.topics:
             if topic not in known or known[topic].error:
@@ -283,9 +309,14 @@ class Cluster:
             try:
                 return ask()
             except KafkaException as error:
-                if error.args[0].code() not in TRANSIENT or time.monotonic() > deadline:
-                    waited = f"within {self.options.patience_s:.0f} s"
-                    raise KafkaSourceError(f"{self.options.servers} does not say {waited}: {error.args[0]}") from error
+                servers, why = self.options.servers, error.args[0]
+                if why.code() not in TRANSIENT:
+                    step = "see which rights the job has on topics and cluster, and its KAFKA_AUTHENTICATION"
+                    raise KafkaSourceError(f"{servers} refuses: {why}; next: {step}") from error
+                if time.monotonic() > deadline:
+                    waited = f"no answer within {self.options.patience_s:.0f} s: {why}"
+                    step = "see that the brokers run and can be reached from here, then start the query again"
+                    raise KafkaSourceError(f"{servers} gives {waited}; next: {step}") from error
                 time.sleep(PAUSE_S)
 
 
@@ -300,7 +331,8 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
     Yields
     ------
     pyarrow.RecordBatch
-        Up to `BATCH_MESSAGES` messages, of about `BATCH_BYTES` at most, in order.
+        Up to `BATCH_MESSAGES` messages in order, of about `BATCH_BYTES` by the size of those before; at first up to
+        `FIRST_MESSAGES` of whatever size.
 
     Raises
     ------
@@ -310,14 +342,17 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
     consumer = _consumer(options)
     consumer.assign([TopicPartition(wanted.topic, wanted.partition, wanted.start)])
     try:
-        position, size, heard = wanted.start, 500, time.monotonic()
+        position, size, heard = wanted.start, FIRST_MESSAGES, time.monotonic()
         while position < wanted.until:
+            if time.monotonic() - heard > options.patience_s:
+                waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
+                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; next: ask the brokers' log why")
+            before = position
             messages = consumer.consume(min(size, wanted.until - position), POLL_S)
             events = [each for each in messages if each.error() is not None]
             if events:
                 messages = [each for each in messages if each.error() is None]
             if messages:
-                heard = time.monotonic()
                 position = messages[-1].offset() + 1
                 while messages and messages[-1].offset() >= wanted.until:
                     messages.pop()
@@ -325,11 +360,10 @@ def read_slice(options: Options, wanted: Slice) -> Iterator[pa.RecordBatch]:
                 batch = record_batch(wanted, messages)
                 size = max(1, min(BATCH_MESSAGES, BATCH_BYTES * len(messages) // max(1, batch.nbytes)))
                 yield batch
+            if position > before:
+                heard = time.monotonic()  # after the yield: who takes the batch may hold it as long as it likes
             for event in events:
                 position = max(position, _position_of(event, wanted, options))
-            if time.monotonic() - heard > options.patience_s:
-                waited = f"nothing came of {wanted.topic}-{wanted.partition} from offset {position} on"
-                raise KafkaSourceError(f"{waited} within {options.patience_s:.0f} s; ask the brokers' log why")
     finally:
         consumer.unassign()
 
@@ -380,4 +414,6 @@ def _position_of(event: Any, wanted: Slice, options: Options) -> int:
         raise data_loss(f"{wanted.topic}-{wanted.partition} from offset {wanted.start} on: {error.str()}")
     if error.code() in TRANSIENT or error.retriable():
         return 0
-    raise KafkaSourceError(f"{wanted.topic}-{wanted.partition} can't be read: {error}")
+    raise KafkaSourceError(
+        f"{wanted.topic}-{wanted.partition} can't be read: {error}; next: see the job's rights on the topic"
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 from infra.errors import OrreryError
 from infra.local.mysql_client import Connection, MySqlError
 from infra.local.service import HOST, Database, Endpoint, Place, Program, write_private
-from infra.local.users import outside, reachable, run_as, service_user
+from infra.local.users import real_folder, run_as, service_user
 
 ADMIN = "orrery_admin"
 INSTALL = "apt-get install mariadb-server-core mariadb-client-core"
@@ -69,7 +69,7 @@ class MySql:
     def prepare(self, python: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
         """Create the data folder the first time; it takes its name only when it is whole."""
         server = program()
-        owner, folder = service_user(self.name), self._real_folder()
+        owner, folder = service_user(self.name), real_folder(self.data, self.place.home, self.name)
         if not (folder / "mysql").exists():
             say("creating the MariaDB data folder (once)")
             fresh = folder.with_name(folder.name + ".new")
@@ -102,7 +102,7 @@ class MySql:
 
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the server's process."""
-        owner, folder = service_user(self.name), self._real_folder()
+        owner, folder = service_user(self.name), real_folder(self.data, self.place.home, self.name)
         # The folder is an argument of its own, by which the process is known as ours.
         command = [program(), "--no-defaults", "-h", str(folder), f"--port={ports['main']}"]
         command += [f"--{name}={value}" for name, value in SETTINGS.items()]
@@ -165,14 +165,6 @@ class MySql:
 
     def _connect(self, ports: Mapping[str, int], timeout_s: float = 30) -> Connection:
         return Connection(HOST, ports["main"], ADMIN, self.place.secret("mysql-admin"), timeout_s=timeout_s)
-
-    def _real_folder(self) -> Path:
-        """Return where the data lives: below ``.orrery``, unless the server's user can't get there."""
-        if self.data.exists():
-            return self.data.resolve()
-        owner = service_user(self.name)
-        inside = owner is None or reachable(self.data.parent, owner)
-        return self.data if inside else outside(self.place.home, self.name, "data")
 
 
 def program() -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import OrreryError
 from infra.local.service import HOST, Database, Endpoint, Place, Program, write_private
-from infra.local.users import outside, reachable, run_as, service_user
+from infra.local.users import outside, real_folder, run_as, service_user
 
 if TYPE_CHECKING:
     import psycopg
@@ -57,7 +57,7 @@ class Postgres:
     def prepare(self, python: Path, ports: Mapping[str, int], say: Callable[[str], None]) -> None:
         """Create the cluster the first time, in a folder that takes its name only when it is whole."""
         password = self.place.secret("postgres-admin")
-        owner, folder = service_user("postgres"), self._real_folder()
+        owner, folder = service_user("postgres"), real_folder(self.data, self.place.home, self.name)
         if not (self.data / "PG_VERSION").exists():
             self._create(python, owner, folder, password, say)
         access = folder / "pg_hba.conf"
@@ -99,7 +99,11 @@ class Postgres:
     def program(self, python: Path, ports: Mapping[str, int]) -> Program:
         """Return the server's process."""
         owner = service_user("postgres")
-        command = [str(self.binaries(python) / "postgres"), "-D", str(self._real_folder())]
+        command = [
+            str(self.binaries(python) / "postgres"),
+            "-D",
+            str(real_folder(self.data, self.place.home, self.name)),
+        ]
         for name, value in {**SETTINGS, "port": str(ports["main"])}.items():
             command += ["-c", f"{name}={value}"]
         # INT is PostgreSQL's fast shutdown: it does not wait for clients to go away.
@@ -180,17 +184,6 @@ class Postgres:
             dbname=ADMIN,
             connect_timeout=3,
             autocommit=True,
-        )
-
-    def _real_folder(self) -> Path:
-        """Return where the cluster lives: below ``.orrery``, unless the server's user can't get there."""
-        if self.data.exists():
-            return self.data.resolve()
-        owner = service_user("postgres")
-        return (
-            self.data
-            if owner is None or reachable(self.data.parent, owner)
-            else outside(self.place.home, self.name, "data")
         )
 
     def binaries(self, python: Path) -> Path:

@@ -7,7 +7,10 @@ keeps everything in memory; a folder can be asked for by a session, but then no 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
+import time
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +28,8 @@ from starlette.routing import Route
 
 LONG, MOST_KNOWN = 300, 500
 """Characters of a statement that is worth to be remembered, and how many are."""
+IDLE_S = 5.0
+"""How long a transaction may be idle, in seconds, before it is ended when another one needs what it holds."""
 
 
 def mend_statements(cursor: Any) -> None:
@@ -69,6 +74,38 @@ def end_broken_transactions(cursor: Any) -> None:
                 self._duck_conn.execute("rollback")
             message = f"the transaction was rolled back, because a statement in it failed: {error}"
             raise ProgrammingError(msg=message, errno=90232, sqlstate="25P02") from error
+
+    cursor.execute = execute
+
+
+def end_abandoned_transactions(cursor: Any, sessions: Mapping[str, Any]) -> None:
+    """End what is left of a transaction whose client was killed, once another can't work because of it.
+
+    HTTP does not tell of a client that is gone. Snowflake ends a transaction that has been idle for five minutes and
+    keeps another waiting; here it is `IDLE_S`, and the other one gets an error and has to try again.
+
+    Parameters
+    ----------
+    cursor : type
+        fakesnow's cursor.
+    sessions : mapping
+        The server's, by token.
+    """
+    original = cursor.execute
+
+    def execute(self: Any, *arguments: Any, **named: Any) -> Any:
+        self._conn._idle_since = math.inf
+        try:
+            return original(self, *arguments, **named)
+        except duckdb.TransactionException:
+            for each in list(sessions.values()):
+                if time.monotonic() - getattr(each, "_idle_since", math.inf) > IDLE_S:
+                    with contextlib.suppress(duckdb.Error):  # it is in none
+                        each._duck_conn.execute("rollback")
+                    each._in_transaction = False
+            raise
+        finally:
+            self._conn._idle_since = time.monotonic()
 
     cursor.execute = execute
 
@@ -139,6 +176,7 @@ def mend(cursor: Any) -> None:
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
+    end_abandoned_transactions(FakeSnowflakeCursor, server.sessions)
     mend(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
 

@@ -63,6 +63,24 @@ def outside(home: Path, service: str, what: str) -> Path:
     return folder / "lib" / service / what
 
 
+def real_folder(data: Path, home: Path, service: str) -> Path:
+    """Return where a database server's data lives: below ``.orrery``, unless the server's user can't get there.
+
+    Parameters
+    ----------
+    data : Path
+        Where it is found below ``.orrery``: the folder itself, or a link to it.
+    home : Path
+        The local cloud's.
+    service : str
+        Its name, which is also that of the user it runs as when we are root.
+    """
+    if data.exists():
+        return data.resolve()
+    owner = service_user(service)
+    return data if owner is None or reachable(data.parent, owner) else outside(home, service, "data")
+
+
 def run_as(user: pwd.struct_passwd | None, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command as another user (or as ourselves)."""
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

@@ -71,7 +71,7 @@ data "aws_iam_policy_document" "this" {
     sid     = "Groups"
     actions = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
     resources = [
-      "${local.within["group"]}/__amazon_msk_connect_*_${var.name}_*",
+      "${local.within["group"]}/__amazon_msk_connect_*", # the form of the rest is not documented
       "${local.within["group"]}/${local.topic_prefix}-schemahistory",
     ]
   }

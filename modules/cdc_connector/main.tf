@@ -29,12 +29,17 @@ locals {
     }]...),
   )
 
+  # Where the connector's position is kept. MSK Connect would name a topic after each connector's id, and what can't be
+  # changed in place (plugin, version, role) makes another connector: it would begin with a snapshot.
+  offsets_topic = "${local.topic_prefix}.connect-offsets"
+
   worker_properties = join("\n", [
     "key.converter=org.apache.kafka.connect.json.JsonConverter",
     "value.converter=org.apache.kafka.connect.json.JsonConverter",
     "config.providers=secretsmanager",
     "config.providers.secretsmanager.class=com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider",
     "config.providers.secretsmanager.param.region=${data.aws_region.current.name}",
+    "offset.storage.topic=${local.offsets_topic}",
     "",
   ])
 }
@@ -55,9 +60,9 @@ module "settings" {
   topic_prefix      = local.topic_prefix
 }
 
-# Another content is another plugin: MSK Connect copies it once, and never looks again.
+# Another content, or another version of the object, is another plugin: MSK Connect copies it once, and never looks again.
 resource "aws_mskconnect_custom_plugin" "this" {
-  name         = "${var.name}-${substr(var.plugin.sha256, 0, 12)}"
+  name         = "${var.name}-${substr(sha256("${var.plugin.sha256} ${var.plugin.object_version}"), 0, 12)}"
   description  = "SHA-256 ${var.plugin.sha256}"
   content_type = "ZIP"
 

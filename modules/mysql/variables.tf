@@ -76,6 +76,11 @@ variable "instance_class" {
     condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.instance_class))
     error_message = "instance_class must look like db.t4g.medium."
   }
+
+  validation {
+    condition     = !can(regex("^db\\.t[234]g?\\.(micro|small)$", var.instance_class))
+    error_message = "instance_class must be db.t4g.medium or larger: RDS for MySQL has no Performance Insights on smaller ones."
+  }
 }
 
 variable "kms_key_arn" {

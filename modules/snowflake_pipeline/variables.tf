@@ -185,7 +185,7 @@ variable "target_schemas" {
 }
 
 variable "tasks" {
-  description = "What is run, by name. `statements`, one SQL statement each, are one transaction; `setup` runs before it, such as `CREATE TABLE IF NOT EXISTS`. The streams of the landing tables that a task `watches` start it, at most every `every_s` (30) seconds; without any, or with `serverless` (the size to begin with), that is its schedule, `cron` (with a time zone) another. A run ends after `timeout_s`; after `failures_to_suspend` failures in a row (0: never) the task stays away until the next apply."
+  description = "What is run, by name. `statements`, one SQL statement each, are one transaction (what stands behind a semicolon within one is not looked at); `setup` runs before it, such as `CREATE TABLE IF NOT EXISTS`. The streams of the landing tables that a task `watches` start it, at most every `every_s` (30) seconds; without any, or with `serverless` (the size to begin with), that is its schedule, `cron` (with a time zone) another. A run ends after `timeout_s`; after `failures_to_suspend` failures in a row (0: never) the task stays away until the next apply."
   type = map(object({
     comment             = string
     cron                = optional(string)

@@ -19,6 +19,15 @@ resource "aws_cloudwatch_metric_alarm" "failed" {
   ok_actions          = local.alarm_actions
 }
 
+locals {
+  # In hours where it is long: a run that begins or takes a little later than the day before is no silence.
+  silence = { for name, job in var.jobs : name => (
+    job.heartbeat.minutes < 360
+    ? { period = job.heartbeat.minutes * 60, periods = 1 }
+    : { period = 3600, periods = job.heartbeat.minutes / 60 + 2 }
+  ) }
+}
+
 # A job that is not running, or that hangs, fails nowhere: its silence is what there is to see.
 resource "aws_cloudwatch_log_metric_filter" "heartbeat" {
   for_each = var.jobs
@@ -42,11 +51,12 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
   namespace           = "Orrery/Spark"
   metric_name         = aws_cloudwatch_log_metric_filter.heartbeat[each.key].metric_transformation[0].name
   statistic           = "Sum"
-  period              = each.value.heartbeat.minutes * 60
-  evaluation_periods  = 1
+  period              = local.silence[each.key].period
+  evaluation_periods  = local.silence[each.key].periods
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   treat_missing_data  = "breaching"
+  actions_enabled     = var.enabled || each.value.schedule == null # what has no schedule to run is silent
   alarm_actions       = local.alarm_actions
   ok_actions          = local.alarm_actions
 }

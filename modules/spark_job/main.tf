@@ -2,9 +2,9 @@ locals {
   account = split(":", var.kms_key_arn)[4]
   region  = split(":", var.kms_key_arn)[3]
 
-  # Names by content: a run that goes on keeps the code that it began with.
+  # The names stay when the content changes: EMR starts a run again with its first request, and must find the code then.
   folder  = "s3://${var.bucket.name}/spark/${var.name}"
-  package = "${replace(replace(trimsuffix(var.package_sha256, "="), "/", "_"), "+", "-")}.zip"
+  package = "package.zip"
   entry   = file("${path.module}/entry.py")
 
   scheduled = { for name, job in var.jobs : name => job if job.schedule != null }
@@ -16,10 +16,8 @@ locals {
     job.environment,
   ) }
   properties = { for name, job in var.jobs : name => merge(
-    {
-      "spark.submit.pyFiles" = "${local.folder}/${local.package}"
-      "spark.jars"           = join(",", var.jars)
-    },
+    { "spark.submit.pyFiles" = "${local.folder}/${local.package}" },
+    length(var.jars) > 0 ? { "spark.jars" = join(",", var.jars) } : {}, # EMR refuses a setting without a value
     { for key, value in local.variables[name] : "spark.emr-serverless.driverEnv.${key}" => value },
     { for key, value in local.variables[name] : "spark.executorEnv.${key}" => value },
     job.settings,
@@ -92,17 +90,13 @@ resource "aws_s3_object" "package" {
       tags = {}
     }
   }
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 # EMR wants a file to begin with: this one starts a module of the package.
 resource "aws_s3_object" "entry" {
   #checkov:skip=ORR_11:An object's tags are paid for, limited to ten, and say no more than its bucket's.
   bucket                 = var.bucket.name
-  key                    = "spark/${var.name}/${sha256(local.entry)}.py"
+  key                    = "spark/${var.name}/entry.py"
   content                = local.entry
   content_type           = "text/x-python"
   server_side_encryption = "aws:kms"
@@ -113,9 +107,5 @@ resource "aws_s3_object" "entry" {
     default_tags {
       tags = {}
     }
-  }
-
-  lifecycle {
-    create_before_destroy = true
   }
 }

@@ -35,7 +35,7 @@ variable "dead_letter" {
 }
 
 variable "enabled" {
-  description = "Whether the schedules run."
+  description = "Whether the schedules run. Without them nobody is told of their jobs' silence."
   type        = bool
   default     = true
   nullable    = false
@@ -50,6 +50,11 @@ variable "environment" {
   validation {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
     error_message = "environment has names like QUASAR_BUCKET."
+  }
+
+  validation {
+    condition     = alltrue([for value in values(var.environment) : can(regex("\\S", value)) && length(value) <= 1024])
+    error_message = "environment has values of 1 to 1024 characters, not blank: EMR takes no others."
   }
 }
 
@@ -86,10 +91,15 @@ variable "jars" {
     condition     = alltrue([for jar in var.jars : can(regex("^s3://[a-z0-9.-]{3,63}/[^*?,]+\\.jar$", jar))])
     error_message = "jars are single files like s3://bucket/jars/spark-sql-kafka.jar."
   }
+
+  validation {
+    condition     = length(join(",", var.jars)) <= 1024
+    error_message = "jars have more than 1024 characters together, which EMR does not take: shorten their folder's name, or put them into image."
+  }
 }
 
 variable "jobs" {
-  description = "Jobs by name: a module of the package, what it is given, and what it may do. A BATCH job may have a schedule. `heartbeat` is a line that it logs while all is well, and the longest time without one. `retries` of a STREAMING job are those of an hour."
+  description = "Jobs by name: a module of the package, what it is given, and what it may do. A BATCH job may have a schedule. `heartbeat` is a line that it logs while all is well, and the longest time without one, in minutes; two hours are added to those from 360 on. `retries` of a STREAMING job are those of an hour."
   type = map(object({
     arguments       = optional(list(string), [])
     description     = optional(string, "")
@@ -173,6 +183,11 @@ variable "jobs" {
     condition     = alltrue(flatten([for job in values(var.jobs) : [for name in keys(job.settings) : startswith(name, "spark.")]]))
     error_message = "jobs[*].settings are Spark's own, like spark.executor.memory."
   }
+
+  validation {
+    condition     = alltrue(flatten([for job in values(var.jobs) : [for value in concat(values(job.environment), values(job.settings)) : can(regex("\\S", value)) && length(value) <= 1024]]))
+    error_message = "jobs[*].environment and settings have values of 1 to 1024 characters, not blank: EMR takes no others."
+  }
 }
 
 variable "kms_key_arn" {
@@ -232,7 +247,7 @@ variable "package_path" {
 }
 
 variable "package_sha256" {
-  description = "SHA-256 of the zip in base64: a new value uploads it beside the one in use."
+  description = "SHA-256 of the zip in base64: a new value uploads it in place of the one before."
   type        = string
   nullable    = false
 

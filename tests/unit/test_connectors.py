@@ -35,7 +35,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    monkeypatch.setattr(connectors, "SETTLE_S", 0.3)
     made = Worker()
 
     class Handler(BaseHTTPRequestHandler):
@@ -130,6 +131,19 @@ def test_a_task_that_failed_makes_the_connector_fail(worker: Worker, connect: Co
     )
 
 
+def test_what_the_task_before_a_restart_did_is_not_taken_for_the_new_one(worker: Worker, connect: Connect) -> None:
+    old, new = failed("a.BException: old"), failed("a.BException: new")
+    starting = {"connector": {"state": "RUNNING"}, "tasks": [{"state": "UNASSIGNED"}]}
+    worker.say("GET /connectors/shop/status", (200, old), (200, starting), (200, RUNNING))
+    assert connect.wait("shop", 30).state == "RUNNING"
+    worker.say("GET /connectors/shop/status", (200, RUNNING), (200, old), (200, new))
+    with pytest.raises(ConnectorRefused, match="shop: FAILED: new"):
+        connect.wait("shop", 30)
+    worker.say("GET /connectors/shop/status", (200, starting))
+    with pytest.raises(ConnectorRefused, match="shop is UNASSIGNED after 0 s; next: look at"):
+        connect.wait("shop", 0.1)
+
+
 def test_a_position_is_not_told_in_all_its_parts() -> None:
     line = (
         "io.debezium.DebeziumException: The connector is trying to read change stream starting at BinlogOffsetContext"
@@ -138,6 +152,25 @@ def test_a_position_is_not_told_in_all_its_parts() -> None:
     )
     assert shorten(line).startswith("The connector is trying to read change stream starting at where it was, but this")
     assert "--forget" in remedy(line)
+
+
+MISSING = (
+    "io.debezium.DebeziumException: The db history topic or its content is fully or partially missing. Please check "
+    "database schema history topic configuration and re-execute the snapshot."
+)
+AWAY = (
+    "io.debezium.DebeziumException: Creation of database schema history topic failed, please create the topic manually\n"
+    "Caused by: org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment."
+)
+UNREAD = (
+    "java.lang.IllegalStateException: The database schema history couldn't be recovered. Consider to increase the value "
+    "for schema.history.internal.kafka.recovery.poll.interval.ms"
+)
+
+
+@pytest.mark.parametrize(("trace", "step"), [(MISSING, "--forget"), (AWAY, "Kafka run"), (UNREAD, "Kafka run")])
+def test_a_history_that_kafka_only_did_not_hand_over_is_no_reason_for_a_snapshot(trace: str, step: str) -> None:
+    assert step in remedy(trace)
 
 
 @pytest.mark.parametrize("trace", ["", "java.lang.NullPointerException\n\tat x", "no trace of Java's"])
@@ -213,6 +246,73 @@ def test_apply_writes_the_secret_before_the_settings_that_read_it(
         client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
         assert connectors.main(command) == 1
         assert "can't be read" in capsys.readouterr().err
+
+
+@pytest.fixture
+def declared(worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that applies a connector which is as declared already, and whose secret is `secret`."""
+    file = tmp_path / "connector.json"
+    document = {"name": "shop", "config": CONFIG, "secret": {"arn": "arn", "file": str(tmp_path / "shop.properties")}}
+    file.write_text(json.dumps(document))
+    monkeypatch.setattr(connectors, "read_secret", lambda _: {"username": "shop", "password": "old"})
+    worker.say("GET /connectors/shop/config", (200, CONFIG | {"name": "shop"}))
+    worker.say("GET /connectors/shop/status", (200, RUNNING))
+    worker.say("POST /connectors/shop/restart?includeTasks=true", (202, {}))
+    return ["--url", worker.url, "apply", "--connector", str(file)]  # type: ignore[attr-defined]
+
+
+def test_a_new_password_and_a_failure_restart_a_connector_and_nothing_else_does(
+    worker: Worker, declared: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: restarted\nshop: as declared\n", "the first time its file is new"
+    monkeypatch.setattr(connectors, "read_secret", lambda _: {"username": "shop", "password": "new"})
+    assert connectors.main(declared) == 0
+    worker.say("GET /connectors/shop/status", (200, failed("a.BException: Access denied for user 'shop'")))
+    assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: restarted\n" * 2
+    assert sum(method == "POST" for method, _, _ in worker.asked) == 3
+
+
+def test_one_that_a_broken_off_removal_left_stopped_goes_on_when_it_is_applied(
+    worker: Worker, connect: Connect, declared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.say("GET /connectors/shop/status", (200, {"connector": {"state": "STOPPED"}, "tasks": []}))
+    worker.say("PUT /connectors/shop/resume", (202, None))
+    assert connect.status("shop").state == "STOPPED"
+    with pytest.raises(ConnectorRefused, match=r"shop is STOPPED, and does not go on by itself; next: .* resume shop"):
+        connect.wait("shop", 5)
+    assert connectors.main(declared) == 0
+    assert capsys.readouterr().out == "shop: resumed\n"
+    assert worker.asked[-1][:2] == ("PUT", "/connectors/shop/resume")
+
+
+def test_one_that_somebody_paused_stays_paused(
+    worker: Worker, declared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paused = {"connector": {"state": "PAUSED"}, "tasks": [{"state": "PAUSED"}]}
+    assert connectors.main(declared) == 0
+    worker.say("GET /connectors/shop/status", (200, paused))
+    assert connectors.main(declared) == 0
+    assert "shop: as declared, and paused; next: resume it\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"name": "shop", "config": {}, "secret": {"arn": "x"}}'])
+def test_a_file_that_declares_no_connector_is_an_error_with_the_next_step(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "connector.json"
+    if text is not None:
+        file.write_text(text)
+    assert connectors.main(["--url", "http://127.0.0.1:9", "apply", "--connector", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {file} ") and "; next: write the module's output `connector` into it" in told
+
+
+def test_a_worker_that_was_never_there_has_no_folder_for_secrets(tmp_path: Path) -> None:
+    with pytest.raises(ConnectorRefused, match=r"shop.properties can't be written: No such file.*; next: start the"):
+        write_secrets(tmp_path / "none" / "shop.properties", {"password": "x"})
 
 
 def test_a_secret_is_for_its_owner_and_read_by_java_as_it_is(tmp_path: Path) -> None:

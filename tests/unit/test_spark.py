@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 from infra import catalog, deploy
 from infra.errors import OrreryError
 from infra.output import Ui
-from jobs import spark
+from jobs import spark, spark_daemon
 from jobs.kafka_offsets import FIRST, admit, flat, nested, without_first
 from jobs.spark_kafka import read_batch, read_stream
 from tests.unit.test_java import made
 
+DAEMON = "spark.python.daemon.module"
 PARTS = st.dictionaries(st.sampled_from("0123456"), st.tuples(st.integers(0, 900), st.integers(0, 10_000)), min_size=1)
 
 
@@ -92,6 +94,7 @@ def pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     sql = SimpleNamespace(SparkSession=SimpleNamespace(builder=Builder()))
     monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
     for name in (
+        "PYTHONPATH",
         "JAVA_HOME",
         "SPARK_FOLDER",
         "PYSPARK_GATEWAY_PORT",
@@ -101,6 +104,30 @@ def pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setenv(name, "")  # so that what the session sets is taken back
         monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("pyspark")
+def test_a_jobs_own_jars_take_none_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(made(tmp_path / "java", "17.0.1")))
+    monkeypatch.setattr(spark, "s3a_jars", lambda: [Path("/some/hadoop-aws.jar")])
+    found: Any = spark.session("job", folder=tmp_path, settings={"spark.jars": "/its/own.jar"})
+    assert found["spark.jars"] == "/some/hadoop-aws.jar,/its/own.jar"
+
+
+def test_workers_are_forked_without_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is preloaded, this environment has nothing: like a PySpark 3.5 without Kafka's client."""
+    asked: list[str] = []
+
+    def imported(name: str) -> Any:
+        asked.append(name)
+        if name != "pyspark.daemon":
+            raise ImportError(name)
+        return SimpleNamespace(manager=lambda: asked.append("manager"))
+
+    monkeypatch.setattr("importlib.import_module", imported)
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    spark_daemon.main()
+    assert asked == [*spark_daemon.PRELOADED, "pyspark.daemon", "manager"]
 
 
 @pytest.mark.usefixtures("pyspark")
@@ -121,6 +148,8 @@ def test_a_job_of_this_machine_is_small_and_keeps_its_files_together(
     assert found["spark.master"] == "local[2]" and found["spark.sql.shuffle.partitions"] == "2"
     assert found["spark.sql.warehouse.dir"].startswith(str(tmp_path / "spark"))
     assert (tmp_path / "spark" / "tmp").is_dir()
+    asked = [sys.executable, "-P", "-c", f"import importlib.util; assert importlib.util.find_spec({found[DAEMON]!r})"]
+    subprocess.run(asked, check=True, cwd="/")
 
 
 class Reader:

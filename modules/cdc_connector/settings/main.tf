@@ -17,11 +17,15 @@ locals {
     "value.converter.decimal.format" = "NUMERIC"
     "value.converter.schemas.enable" = "false"
 
+    # A null is a null, also in a column with a default: the converter would write the default.
+    "key.converter.replace.null.with.default"   = "false"
+    "value.converter.replace.null.with.default" = "false"
+
     "provide.transaction.metadata"              = "true"
     "topic.creation.default.partitions"         = tostring(var.partitions)
     "topic.creation.default.replication.factor" = "-1" # the cluster's own
 
-    # Written even when nothing changes: silence is a failure then, and a quiet database's log can be cut.
+    # Written even when nothing changes: silence is a failure then.
     "heartbeat.interval.ms"  = "10000"
     "topic.heartbeat.prefix" = "${var.topic_prefix}.heartbeat"
 
@@ -43,6 +47,7 @@ locals {
     postgres = {
       "connector.class"             = "io.debezium.connector.postgresql.PostgresConnector"
       "database.dbname"             = var.database
+      "lsn.flush.mode"              = "connector_and_driver" # of a quiet database the slot moves on too: its log can be cut
       "plugin.name"                 = "pgoutput"
       "publication.autocreate.mode" = "filtered"
       "publication.name"            = replace(var.topic_prefix, "/[^a-z0-9]/", "_")

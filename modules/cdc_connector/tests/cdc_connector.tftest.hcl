@@ -67,8 +67,41 @@ run "applies" {
   }
 
   assert {
-    condition     = endswith(aws_mskconnect_custom_plugin.this.name, "-9f86d081884c")
-    error_message = "another content is another plugin"
+    condition     = aws_mskconnect_custom_plugin.this.name == "orrery-test-${substr(sha256("${var.plugin.sha256} abc"), 0, 12)}" && strcontains(aws_mskconnect_custom_plugin.this.description, var.plugin.sha256)
+    error_message = "another content, or the same one uploaded again, is another plugin beside the one in use"
+  }
+
+  assert {
+    condition     = toset([for each in data.aws_iam_policy_document.this.statement : each.sid]) == toset(["Cluster", "Topics", "Worker", "Groups", "Secret", "SecretKey"]) && length([for each in data.aws_iam_policy_document.this.statement : each if contains(each.resources, "*")]) == 0
+    error_message = "the role has these rights and no others, on nothing but what is named"
+  }
+
+  assert {
+    condition = toset(one([for each in data.aws_iam_policy_document.this.statement : each.resources if each.sid == "Groups"])) == toset([
+      "arn:aws:kafka:us-east-1:111122223333:group/orrery-test/1234abcd-12ab-34cd-56ef-1234567890ab-1/__amazon_msk_connect_*",
+      "arn:aws:kafka:us-east-1:111122223333:group/orrery-test/1234abcd-12ab-34cd-56ef-1234567890ab-1/orrery-test-schemahistory",
+    ])
+    error_message = "the worker's group is MSK Connect's own, that of the schema's history the connector's"
+  }
+
+  assert {
+    condition     = one([for each in data.aws_iam_policy_document.this.statement : each.resources if each.sid == "Secret"]) == toset([var.secret_arn]) && one(one([for each in data.aws_iam_policy_document.this.statement : each.condition if each.sid == "SecretKey"])).variable == "kms:ViaService"
+    error_message = "it reads one secret, and uses the key for that alone"
+  }
+
+  assert {
+    condition     = toset([for each in one(data.aws_iam_policy_document.assume.statement).condition : each.variable]) == toset(["aws:SourceAccount", "aws:SourceArn"])
+    error_message = "MSK Connect takes the role for connectors of this account and name alone"
+  }
+
+  assert {
+    condition     = strcontains(aws_mskconnect_worker_configuration.this.properties_file_content, "\noffset.storage.topic=orrery-test.connect-offsets\n")
+    error_message = "a connector that is replaced goes on where the one before it stopped"
+  }
+
+  assert {
+    condition     = contains(one([for each in data.aws_iam_policy_document.this.statement : each.resources if each.sid == "Topics"]), "arn:aws:kafka:us-east-1:111122223333:topic/orrery-test/1234abcd-12ab-34cd-56ef-1234567890ab-1/orrery-test.*")
+    error_message = "the role may keep the position in that topic, which begins with the prefix"
   }
 }
 
@@ -90,6 +123,11 @@ run "applies_to_postgresql" {
   assert {
     condition     = jsondecode(output.connector).config["decimal.handling.mode"] == "string" && !can(jsondecode(output.connector).config["schema.history.internal.kafka.topic"])
     error_message = "a user's setting counts; PostgreSQL needs no history of the schema"
+  }
+
+  assert {
+    condition     = jsondecode(output.connector).config["lsn.flush.mode"] == "connector_and_driver"
+    error_message = "the slot of a quiet database moves on, so that others' log does not fill its disk"
   }
 }
 

@@ -184,3 +184,12 @@ run "refuses_a_reserved_user" {
     username = "rdsadmin"
   }
 }
+
+run "refuses_an_instance_that_is_too_small_to_be_looked_into" {
+  command         = plan
+  expect_failures = [var.instance_class]
+
+  variables {
+    instance_class = "db.t4g.small"
+  }
+}

@@ -72,13 +72,56 @@ run "applies" {
   }
 
   assert {
+    condition     = !can(jsondecode(output.start_requests.speed).configurationOverrides.applicationConfiguration[0].properties["spark.jars"]) && alltrue([for value in values(jsondecode(output.start_requests.speed).configurationOverrides.applicationConfiguration[0].properties) : can(regex("\\S", value)) && length(value) <= 1024])
+    error_message = "EMR refuses a setting without a value: without jars there is none of them."
+  }
+
+  assert {
     condition     = jsondecode(output.start_requests.speed).configurationOverrides.diskEncryptionConfiguration.encryptionKeyArn == var.kms_key_arn && jsondecode(output.start_requests.speed).configurationOverrides.monitoringConfiguration.managedPersistenceMonitoringConfiguration.enabled == false
     error_message = "Disks have the customer's key, and EMR keeps no logs of its own."
   }
 
   assert {
-    condition     = endswith(aws_s3_object.package.key, "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU.zip")
-    error_message = "The package is named by its content."
+    condition     = aws_s3_object.package.key == "spark/orrery-test/package.zip" && aws_s3_object.package.source_hash == var.package_sha256 && aws_s3_object.entry.key == "spark/orrery-test/entry.py"
+    error_message = "Code has one name for good, so that a run that is started again finds it."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.silence["nightly"].period * aws_cloudwatch_metric_alarm.silence["nightly"].evaluation_periods == 26 * 3600 && aws_cloudwatch_metric_alarm.silence["speed"].period * aws_cloudwatch_metric_alarm.silence["speed"].evaluation_periods == 5 * 60
+    error_message = "A nightly job may be late; a stream may not."
+  }
+
+  assert {
+    condition     = one(flatten([for each in data.aws_iam_policy_document.schedule[0].statement : [for condition in each.condition : condition.variable] if each.sid == "HandOverRoles"])) == "iam:PassedToService" && one([for each in data.aws_iam_policy_document.schedule[0].statement : each.resources if each.sid == "StartJob"]) == toset([aws_emrserverless_application.this.arn])
+    error_message = "The schedules start jobs of this application, and hand roles to EMR alone."
+  }
+
+  assert {
+    condition     = toset([for each in data.aws_iam_policy_document.job["speed"].statement : each.sid]) == toset(["ReadCode", "FindLog", "WriteLog", "UseKey", "GrantRead"]) && toset([for each in data.aws_iam_policy_document.job["nightly"].statement : each.sid]) == toset(["ReadCode", "FindLog", "WriteLog", "UseKey"])
+    error_message = "A job may read its code, write its log, use the key, and do what was granted to it."
+  }
+
+  assert {
+    condition     = one([for each in data.aws_iam_policy_document.job["speed"].statement : each.resources if each.sid == "WriteLog"]) == toset([aws_cloudwatch_log_group.this["speed"].arn, "${aws_cloudwatch_log_group.this["speed"].arn}:log-stream:*"]) && one([for each in data.aws_iam_policy_document.job["speed"].statement : each.resources if each.sid == "ReadCode"]) == toset(["arn:aws:s3:::orrery-test-code/spark/orrery-test/*"])
+    error_message = "It writes to its own log alone, and reads no other code."
+  }
+
+  assert {
+    condition     = toset([for each in one(data.aws_iam_policy_document.assume_job.statement).condition : each.variable]) == toset(["aws:SourceAccount", "aws:SourceArn"])
+    error_message = "EMR takes the role for applications of this account alone."
+  }
+}
+
+run "tells_of_no_silence_that_is_wanted" {
+  command = apply
+
+  variables {
+    enabled = false
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.silence["nightly"].actions_enabled == false && aws_cloudwatch_metric_alarm.silence["speed"].actions_enabled == true
+    error_message = "Without schedules their jobs are silent, and nobody has to hear of it; streams run on."
   }
 }
 
@@ -191,6 +234,33 @@ run "refuses_a_jobs_lower_case_environment" {
 
   variables {
     jobs = { one = { module = "one", environment = { stage = "x" }, heartbeat = { pattern = "x", minutes = 5 }, grants = {} } }
+  }
+}
+
+run "refuses_a_jobs_blank_setting" {
+  command         = plan
+  expect_failures = [var.jobs]
+
+  variables {
+    jobs = { one = { module = "one", settings = { "spark.jars" = "" }, heartbeat = { pattern = "x", minutes = 5 }, grants = {} } }
+  }
+}
+
+run "refuses_a_blank_environment" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { STAGE = " " }
+  }
+}
+
+run "refuses_more_jars_than_a_setting_holds" {
+  command         = plan
+  expect_failures = [var.jars]
+
+  variables {
+    jars = [for number in range(20) : "s3://orrery-test/a-folder-with-a-name-that-is-as-long-as-it-can-be/jars/${number}.jar"]
   }
 }
 

@@ -32,8 +32,20 @@ module "jobs" {
       settings    = { "spark.executor.memory" = "4g" }
       grants = {
         checkpoint = {
-          actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+          actions   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
           resources = ["arn:aws:s3:::orrery-example-lake-111122223333/checkpoints/*"]
+        }
+        list = {
+          actions   = ["s3:ListBucket"] # Spark looks for files in a folder, not only for one
+          resources = ["arn:aws:s3:::orrery-example-lake-111122223333"]
+        }
+        kafka = {
+          actions = ["kafka-cluster:AlterGroup", "kafka-cluster:Connect", "kafka-cluster:DescribeGroup", "kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+          resources = [
+            "arn:aws:kafka:us-east-1:111122223333:cluster/orrery-example-stream/1234abcd-12ab-34cd-56ef-1234567890ab-1",
+            "arn:aws:kafka:us-east-1:111122223333:group/orrery-example-stream/1234abcd-12ab-34cd-56ef-1234567890ab-1/speed",
+            "arn:aws:kafka:us-east-1:111122223333:topic/orrery-example-stream/1234abcd-12ab-34cd-56ef-1234567890ab-1/readings",
+          ]
         }
       }
     }
@@ -46,6 +58,10 @@ module "jobs" {
         events = {
           actions   = ["s3:GetObject"]
           resources = ["arn:aws:s3:::orrery-example-lake-111122223333/events/*"]
+        }
+        list = {
+          actions   = ["s3:ListBucket"]
+          resources = ["arn:aws:s3:::orrery-example-lake-111122223333"]
         }
       }
     }

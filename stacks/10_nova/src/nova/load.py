@@ -35,7 +35,6 @@ CONTROL = ("transaction", "notifications")
 """Topics beside those of the tables: ends of transactions, and what Debezium says of its snapshots."""
 MOST = 20_000
 LINGER_S = 0.15
-AWAY_S = 1.0
 BUFFER_KB = 32_768
 """What the client reads ahead, in kilobytes: a warehouse that is away costs no more memory than this."""
 FILE_FORMAT = (
@@ -366,20 +365,15 @@ def follow(loader: Loader, stopped: threading.Event, done: Callable[[Loader, int
 
     While it is away nothing is read: what waits, waits in Kafka.
     """
-    import snowflake.connector.errors as errors
 
-    while not stopped.is_set():
-        try:
-            with warehouse.opened() as store:
-                loader.enter(store)
-                log("info", "landing", topics=len(loader.named.topics))
-                while not stopped.is_set():
-                    if done(loader, loader.land()):
-                        return
-        except errors.Error as error:
-            metrics.emit(nova_error_count=1)
-            log("warning", "warehouse_away", error=str(error)[:300])
-            stopped.wait(AWAY_S)
+    def landing(store: Warehouse) -> None:
+        loader.enter(store)
+        log("info", "landing", topics=len(loader.named.topics))
+        while not stopped.is_set():
+            if done(loader, loader.land()):
+                return
+
+    warehouse.insist(landing, stopped)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from jobs.metrics import log
 from nova import metrics, warehouse
 from nova.warehouse import Warehouse
 
-PAUSE_S, AWAY_S = 0.1, 1.0
+PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,16 +103,7 @@ def follow(store: Warehouse, stopped: threading.Event, lags: Path | None = None)
 
 def follow_always(stopped: threading.Event, lags: Path | None = None) -> None:
     """Merge until `stopped` is set, and wait where the warehouse is away."""
-    import snowflake.connector.errors as errors
-
-    while not stopped.is_set():
-        try:
-            with warehouse.opened() as store:
-                follow(store, stopped, lags)
-        except errors.Error as error:
-            metrics.emit(nova_error_count=1)
-            log("warning", "warehouse_away", error=str(error)[:300])
-            stopped.wait(AWAY_S)
+    warehouse.insist(lambda store: follow(store, stopped, lags), stopped)
 
 
 def main(arguments: list[str] | None = None) -> int:

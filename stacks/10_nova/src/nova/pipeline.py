@@ -93,8 +93,7 @@ def follow(lags: Path | None) -> int:
     stopped, wrong = threading.Event(), list[BaseException]()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stopped.set())
-    with warehouse.opened() as store:
-        warehouse.make(store)
+    warehouse.insist(warehouse.make, stopped)
     loader = load.Loader(load.names(), client_settings())
 
     def landing() -> None:

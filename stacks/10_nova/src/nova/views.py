@@ -7,7 +7,7 @@ them the types of the source, and are made again when its columns change::
 
 A column that was dropped stays, without a value in the current rows; in the histories it keeps those it had. A column
 that was renamed is one that went and one that came. Rows that were there have no value in a column that came until they
-change or are read again: `sync` asks Debezium to read a table again when it has got a column.
+change or are read again: the command asks Debezium to read a table again that has got a column.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ def _make_views(store: Warehouse, table: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     from nova import source
+    from nova.pipeline import reread
 
     parser = argparse.ArgumentParser(prog="nova.views", description="Bring the typed views to the source's columns.")
     parser.add_argument("command", choices=["sync"])
@@ -195,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
         log("error", "failed", error=str(error))
         return 1
     with warehouse.opened() as store:
-        for each in sync(store, columns):
+        changes = sync(store, columns)
+        for each in changes:
             log(
                 "warning",
                 "column",
@@ -205,6 +207,8 @@ def main(arguments: list[str] | None = None) -> int:
                 before=each.before,
                 after=each.after,
             )
+    for table in sorted({each.table for each in changes if each.what in ("added", "returned")}):
+        log("info", "reread", table=table, signal=reread(table))
     log("info", "finished", part="views")
     return 0
 

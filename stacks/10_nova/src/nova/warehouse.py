@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jobs import snowflake
+from jobs.metrics import log
+from nova import metrics
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 SCHEMAS = {
@@ -26,6 +29,8 @@ LOADER_TABLES = {
 """The loader's own tables."""
 TABLES = ("customers", "orders", "order_lines", "payments")
 """The captured tables."""
+AWAY_S = 1.0
+"""How long to wait before a warehouse that is away is tried again, in seconds."""
 
 
 class Warehouse:
@@ -81,6 +86,30 @@ def opened() -> Iterator[Warehouse]:
         yield warehouse
     finally:
         warehouse.close()
+
+
+def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
+    """Do some work in a session, and all of it again, in a new one, where the warehouse is away or refuses something.
+
+    Parameters
+    ----------
+    work : callable
+        Takes the session. It goes on where the warehouse says that it was.
+    stopped : Event
+        Set when nobody wants it any more.
+    """
+    from snowflake.connector.errors import Error
+    from snowflake.connector.vendored.requests.exceptions import RequestException  # an answer that broke off
+
+    while not stopped.is_set():
+        try:
+            with opened() as store:
+                work(store)
+            return
+        except (Error, RequestException) as error:
+            metrics.emit(nova_error_count=1)
+            log("warning", "warehouse_away", error=str(error)[:300])
+            stopped.wait(AWAY_S)
 
 
 def statements(path: Path) -> list[str]:
