@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from merge_runs import opened
-from nova import behind, recover, views, warehouse
+from nova import behind, load, recover, views, warehouse
 from nova.source import Column
 from nova.warehouse import Warehouse
 
@@ -70,10 +70,17 @@ def forget_what_waits(store: Warehouse) -> None:
     assert store.query("select topic, next_offset from nova_landing.offsets") == [("t", 8)]
 
 
+def claim_what_two_have_claimed(store: Warehouse) -> None:
+    store.query("delete from nova_landing.loader")
+    store.query("insert into nova_landing.loader (loader, batch) values ('a', 0), ('b', 4)")
+    load.Landing(store, "c").claim()
+    assert store.query("select loader, batch from nova_landing.loader") == [("c", 4)]
+
+
 def main() -> None:
     store, _ = opened()
     assert warehouse.SESSION["ABORT_DETACHED_QUERY"]
-    for each in (check_any_name, wait_for_merge, forget_what_waits):
+    for each in (check_any_name, wait_for_merge, forget_what_waits, claim_what_two_have_claimed):
         each(store)
         print(each.__name__, flush=True)
 
