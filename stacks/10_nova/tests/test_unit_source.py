@@ -103,3 +103,20 @@ def test_a_slot_that_is_read_from_is_not_dropped() -> None:
         ("select pg_drop_replication_slot(%s)", ("s",))
     ]
     assert not recover.drop_slot(Fake("postgresql", {}), "s")
+
+
+def test_the_end_of_the_log_is_found_in_mysql_8_4_too() -> None:
+    from nova.pipeline import position
+
+    class New(Fake):
+        def errors(self) -> tuple[type[Exception], ...]:
+            return (OSError,)
+
+        def query(self, statement: str, values: Any = ()) -> list[tuple[Any, ...]]:
+            if "master" in statement:
+                raise OSError("You have an error in your SQL syntax")
+            return super().query(statement, values)
+
+    assert position(New("mysql", {"show binary log status": [("mysql-bin.000003", 157, "", "", "")]})) == 2 * (
+        3 * 2**40 + 157
+    )

@@ -221,9 +221,9 @@ def main(arguments: list[str] | None = None) -> int:
         log("error", "failed", error=str(error))
         return 1
     for table, found in columns.items():
-        for each in found:
-            if each.kind == "other":
-                log("warning", "shown_as_text", table=table, column=each.name, type=each.declared)
+        for column in found:
+            if column.kind == "other":
+                log("warning", "shown_as_text", table=table, column=column.name, type=column.declared)
     with warehouse.opened() as store:
         changes = sync(store, columns)
         for each in changes:
