@@ -424,6 +424,14 @@ class Nova(BatchStack):
                 "data_key": {"actions": ["kms:Decrypt"], "resources": [key.arn]},
                 **{f"kafka_{name}": stream.grants["loader"][name] for name in kafka},
                 "kafka_make_topics": stream.admin_grants["make_topics"],
+                # The way back: a connector that has forgotten its place begins with a snapshot.
+                "kafka_forget_place": {
+                    "actions": ["kafka-cluster:DeleteTopic", "kafka-cluster:DescribeTopic"],
+                    "resources": [
+                        f"arn:aws:kafka:{self.regions[0]}:{self.target.account_id}:topic/{self.physical('stream')}/*/"
+                        f"{self.prefix}.connect-offsets"
+                    ],
+                },
             },
         )
 

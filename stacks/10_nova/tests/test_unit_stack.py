@@ -186,6 +186,16 @@ def test_the_task_has_the_rights_of_the_loader_and_of_who_makes_topics(tmp_path:
     assert 'module.stream.admin_grants["make_topics"]' in grants["kafka_make_topics"]
 
 
+def test_the_way_back_may_forget_the_connectors_place_and_delete_nothing_else(tmp_path: Path) -> None:
+    from nova import recover
+
+    grants = made(tmp_path)["module"]["task"]["grants"]
+    own = [each for each in grants.values() if isinstance(each, dict)]
+    (only,) = [each for each in own if any("Delete" in action for action in each["actions"])]
+    (topic,) = only["resources"]
+    assert topic.endswith(f":topic/orrery-10-nova-stream/*/orrery-10-nova-shop.{recover.PLACE}")
+
+
 def test_the_shop_has_to_prove_its_name_to_the_task(tmp_path: Path) -> None:
     ca = made(tmp_path)["module"]["task"]["environment"]["NOVA_SOURCE_CA"]
     assert f"'{ca}'" in (catalog.built("10_nova").path / "Dockerfile").read_text()

@@ -1,9 +1,9 @@
 """The way back when Kafka, the log or the slot has lost what was to come next: forget what waits, await a new snapshot.
 
-``python -m nova.recover``, while the connector is gone. Rows and versions stay. What waits for its merge is forgotten,
-since its other half will not come; landing goes on at the end of the topics, behind which the new snapshot will be; and
-PostgreSQL's slot is dropped: only one that is made for a snapshot begins where that snapshot ends. A second run does
-the same again.
+``python -m nova.recover``, while the connector is gone: its place in the log goes too. Rows and versions stay. What
+waits for its merge is forgotten, since its other half will not come; landing goes on at the end of the topics, behind
+which the new snapshot will be; and PostgreSQL's slot is dropped: only one that is made for a snapshot begins where that
+snapshot ends. A second run does the same again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from nova.warehouse import Warehouse
 
 ROLE, MERGER = "NOVA_SNOWFLAKE_ROLE", "NOVA_SNOWFLAKE_MERGER_ROLE"
 KAFKA_S = 20
+PLACE = "connect-offsets"
+"""What module cdc_connector calls the topic with the connector's place, behind the prefix."""
 WAITING = ("changes", "transactions", "transaction_parts", "notifications", "batch", "plan")
 """What is forgotten of `nova_core`."""
 
@@ -82,6 +84,21 @@ def ends(names: load.Names) -> dict[Place, int]:
         consumer.close()
 
 
+def forget_place(names: load.Names) -> bool:
+    """Delete the topic in which MSK Connect keeps the connector's place in the log; return whether there was one.
+
+    Locally there is none: `jobs.connectors remove --forget` has done it.
+    """
+    from confluent_kafka.admin import AdminClient
+
+    admin, topic = AdminClient(client_settings()), names.topic(PLACE)
+    if topic not in admin.list_topics(timeout=KAFKA_S).topics:
+        return False
+    for done in admin.delete_topics([topic]).values():
+        done.result(timeout=KAFKA_S)
+    return True
+
+
 def forget(store: Warehouse) -> None:
     """Forget what waits for its merge, also what no run has looked at, and merge nothing before a whole snapshot."""
     with store.transaction():
@@ -126,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with source.opened() as session:
             if session.engine == "postgresql":
                 dropped = drop_slot(session, slot_name(names.prefix))
+        place_forgotten = forget_place(names)
         offsets = ends(names)
         # Merging stops first: a run that is killed in between leaves a pipeline that waits, not one that skips.
         with _entered(MERGER) as store:
@@ -135,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NotYet, source.SourceError) as error:
         log("error", "failed", error=str(error))
         return 1
-    log("info", "awaits_snapshot", partitions=len(offsets), slot_dropped=dropped)
+    log("info", "awaits_snapshot", partitions=len(offsets), slot_dropped=dropped, place_forgotten=place_forgotten)
     return 0
 
 
