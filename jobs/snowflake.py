@@ -35,17 +35,25 @@ def open_secret(prefix: str, secret: str, environment: MutableMapping[str, str] 
     Raises
     ------
     NoAccess
-        It holds no ``private_key``, and no local warehouse is named.
+        It holds no ``private_key`` or no ``account``, and no local warehouse is named.
     """
     import boto3
 
     held = json.loads(boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
     environment.update({f"{prefix}_SNOWFLAKE_{each.upper()}": held[each] for each in FIELDS if each in held})
-    if "private_key" not in held and not environment.get(f"{prefix}_SNOWFLAKE_HOST"):
-        raise NoAccess(f"the secret {secret} has no 'private_key': put the key in, as the stack's README says")
+    if environment.get(f"{prefix}_SNOWFLAKE_HOST"):
+        return
+    for needed in ("private_key", "account"):  # without an account, a token would go to somebody else's
+        if not held.get(needed):
+            raise NoAccess(f"the secret {secret} has no {needed!r}: put it in, as the stack's README says")
 
 
-def connect(prefix: str, schema: str, environment: Mapping[str, str] = os.environ) -> Any:
+def connect(
+    prefix: str,
+    schema: str,
+    environment: Mapping[str, str] = os.environ,
+    session: Mapping[str, Any] | None = None,
+) -> Any:
     """Return a connection to Snowflake, or to what answers at ``<PREFIX>_SNOWFLAKE_HOST`` and ``_PORT``.
 
     Parameters
@@ -57,6 +65,8 @@ def connect(prefix: str, schema: str, environment: Mapping[str, str] = os.enviro
         Where names without a schema are looked up.
     environment : mapping
         Where the variables are.
+    session : mapping, optional
+        Parameters of Snowflake's session, such as ``LOCK_TIMEOUT``.
 
     Raises
     ------
@@ -81,6 +91,7 @@ def connect(prefix: str, schema: str, environment: Mapping[str, str] = os.enviro
         database=environment[f"{prefix}_DATABASE"],
         schema=schema,
         network_timeout=NETWORK_TIMEOUT_S,
+        session_parameters=dict(session or {}),
         **entry,
         **{name: value for name, value in place.items() if value},
     )

@@ -28,6 +28,8 @@ ENDPOINTS = ["ecr.api", "ecr.dkr", "kms", "logs", "secretsmanager", "sts"]
 NAMESPACE = "Orrery/Nova"
 EXAMPLE_PLUGIN = "0123456789abcdef" * 4
 DAY_MS = 86_400_000
+CA = "/opt/orrery/rds.pem"
+"""Where the image has the authorities that sign RDS' certificates: see Dockerfile."""
 SMOKE_CHANGES, RUN_CHANGES, RUN_RATE = 60, 6_000, 400
 LEVEL_S = 120
 ALARMS = {
@@ -37,10 +39,19 @@ ALARMS = {
         "threshold": 0,
     },
     "errors": {
-        "description": "The warehouse has not answered the loader for ten minutes.",
+        "description": "The warehouse has not answered the loader, in ten minutes and the next ten.",
         "metric": "nova.error.count",
-        "threshold": 100,
+        "threshold": 0,
         "period_s": 600,
+        "evaluation_periods": 2,
+    },
+    "unmerged": {
+        "description": "Something that was landed has waited for its merge for 15 minutes, or nobody has looked.",
+        "metric": "nova.merge.lag",
+        "statistic": "Maximum",
+        "threshold": 900_000,
+        "period_s": 1800,
+        "treat_missing": "breaching",
     },
     "behind": {
         "description": "The loader has had more than 100,000 messages before it for ten minutes.",
@@ -136,6 +147,11 @@ class Nova(BatchStack):
 
     def _shop(self, key: Module, network: Module) -> Module:
         """The shop's own database, with the log that changes are read from."""
+        log = {
+            # A transaction's position is read from its name, which is its place in the log; a global number has none.
+            "mysql": {"gtid": False},
+            "postgres": {"logical_replication": True},
+        }
         return self.module(
             "shop",
             self.source,
@@ -146,7 +162,7 @@ class Nova(BatchStack):
             subnet_ids=network.subnet_ids,
             allowed_security_group_ids=network.security_group_ids,
             deletion_protection=not self.target.disposable,
-            **({"logical_replication": True} if self.source == "postgres" else {}),
+            **log[self.source],
         )
 
     def _stream(self, key: Module, network: Module, alerts: Module) -> Module:
@@ -257,7 +273,12 @@ class Nova(BatchStack):
         from nova import warehouse
 
         name = self.physical("data").upper().replace("-", "_")
-        place = {"database": name, "warehouse": f"{name}_LOAD", "role": f"{PIPELINE}_LOADER"}
+        place = {
+            "database": name,
+            "warehouse": f"{name}_LOAD",
+            "role": f"{PIPELINE}_LOADER",
+            "merger": f"{PIPELINE}_MERGER",
+        }
         if not self.info.settings["make_warehouse"]:
             return place
         made = self.module(
@@ -300,6 +321,7 @@ class Nova(BatchStack):
                     "comment": "Merges what was landed, whole transactions at once",
                     "watches": ["MESSAGES"],
                     "every_s": 10,
+                    "failures_to_suspend": 0,  # a hundred bad seconds must not end it: the alarm tells of each
                     "setup": warehouse.setup_statements(),
                     "statements": warehouse.merge_statements(),
                 }
@@ -320,7 +342,12 @@ class Nova(BatchStack):
                     "encrypt": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
                 },
             )
-            place = {"database": made.database, "warehouse": made.warehouse, "role": pipeline.loader_role}
+            place = {
+                "database": made.database,
+                "warehouse": made.warehouse,
+                "role": pipeline.loader_role,
+                "merger": pipeline.merger_role,
+            }
         return place
 
     def _tasks(
@@ -338,15 +365,18 @@ class Nova(BatchStack):
         image = self.info.settings
         registry = f"{self.target.account_id}.dkr.ecr.{self.regions[0]}.amazonaws.com"
         known = [shop.secret_arn, secrets["login"].arn, secrets["entrance"].arn]
+        kafka = ("connect", "read_topics", "write_topics", "use_groups")
         environment = {
             "KAFKA_AUTHENTICATION": stream.authentication,
             "KAFKA_BOOTSTRAP_SERVERS": stream.bootstrap_servers,
             "NOVA_CAPTURE_SECRET_ARN": secrets["login"].arn,
             "NOVA_DATABASE": place["database"],
             "NOVA_SECRET_ARN": secrets["entrance"].arn,
+            "NOVA_SNOWFLAKE_MERGER_ROLE": place["merger"],
             "NOVA_SNOWFLAKE_ROLE": place["role"],
             "NOVA_SNOWFLAKE_WAREHOUSE": place["warehouse"],
             "NOVA_SOURCE": ENGINES[self.source],
+            "NOVA_SOURCE_CA": CA,
             "NOVA_SOURCE_DATABASE": shop.database,
             "NOVA_SOURCE_HOST": shop.host,
             "NOVA_SOURCE_PORT": shop.port,
@@ -375,7 +405,7 @@ class Nova(BatchStack):
                 },
                 "views": {
                     "command": ["views", "sync"],
-                    "description": "Brings the typed views to the source's columns.",
+                    "description": "Brings the typed views to the source's columns; tells what waits for its merge.",
                     "expression": "rate(15 minutes)",
                 },
                 "prepare": {
@@ -392,6 +422,16 @@ class Nova(BatchStack):
                     "resources": [each for each in known if each is not None],
                 },
                 "data_key": {"actions": ["kms:Decrypt"], "resources": [key.arn]},
+                **{f"kafka_{name}": stream.grants["loader"][name] for name in kafka},
+                "kafka_make_topics": stream.admin_grants["make_topics"],
+                # The way back: a connector that has forgotten its place begins with a snapshot.
+                "kafka_forget_place": {
+                    "actions": ["kafka-cluster:DeleteTopic", "kafka-cluster:DescribeTopic"],
+                    "resources": [
+                        f"arn:aws:kafka:{self.regions[0]}:{self.target.account_id}:topic/{self.physical('stream')}/*/"
+                        f"{self.prefix}.connect-offsets"
+                    ],
+                },
             },
         )
 

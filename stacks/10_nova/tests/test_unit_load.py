@@ -14,14 +14,14 @@ from nova.views import Change, column_type, compare, expression
 from .model import NAMED, run
 
 COLUMN_KINDS = {
-    "NUMBER(20,0)": "image:x::varchar::number(20,0)",
-    "BINARY": "to_binary(image:x::varchar, 'HEX')",
-    "DATE": "left(image:x::varchar, 10)::date",
-    "TIME(6)": "rtrim(image:x::varchar, 'Z')::time",
-    "TIMESTAMP_NTZ(6)": "rtrim(image:x::varchar, 'Z')::timestamp_ntz",
-    "TIMESTAMP_TZ(6)": "image:x::varchar::timestamp_tz",
-    "VARIANT": "parse_json(image:x::varchar)",
-    "BOOLEAN": "image:x::boolean",
+    "NUMBER(20,0)": "image['x']::varchar::number(20,0)",
+    "BINARY": "to_binary(image['x']::varchar, 'HEX')",
+    "DATE": "left(image['x']::varchar, 10)::date",
+    "TIME(6)": "rtrim(image['x']::varchar, 'Z')::time",
+    "TIMESTAMP_NTZ(6)": "rtrim(image['x']::varchar, 'Z')::timestamp_ntz",
+    "TIMESTAMP_TZ(6)": "image['x']::varchar::timestamp_tz",
+    "VARIANT": "parse_json(image['x']::varchar)",
+    "BOOLEAN": "image['x']::boolean",
 }
 
 
@@ -104,6 +104,14 @@ def test_no_statement_of_the_merge_ends_its_transaction() -> None:
 @pytest.mark.parametrize("kind", COLUMN_KINDS)
 def test_a_column_is_read_with_its_type(kind: str) -> None:
     assert expression("x", kind) == COLUMN_KINDS[kind]
+
+
+def test_a_columns_name_stays_within_its_quotes() -> None:
+    from nova.views import identifier, literal
+
+    assert expression("it's", "VARCHAR") == "image['it''s']::varchar"
+    assert literal("\\'x") == "'\\\\''x'"  # a backslash before an apostrophe would end the text
+    assert identifier('so "called"') == '"SO ""CALLED"""'
 
 
 def test_the_widest_value_of_a_column_fits_its_type() -> None:

@@ -109,7 +109,8 @@ def test_settings_say_what_is_missing() -> None:
         source.Settings.from_environment({})
     with pytest.raises(source.SourceError, match="mysql or postgresql"):
         source.Settings.from_environment({"NOVA_SOURCE": "oracle"})
-    named = {"NOVA_SOURCE_HOST": "h", "NOVA_SOURCE_DATABASE": "d", "NOVA_SOURCE_USER": "u", "NOVA_SOURCE_PASSWORD": "p"}
+    base = {"NOVA_SOURCE_HOST": "localhost", "NOVA_SOURCE_DATABASE": "d"}
+    named = {**base, "NOVA_SOURCE_USER": "u", "NOVA_SOURCE_PASSWORD": "p"}
     settings = source.Settings.from_environment(named)
     assert (settings.engine, settings.port) == ("mysql", 3306) and "password" not in repr(settings)
     with pytest.raises(source.SourceError, match="no number"):

@@ -1,5 +1,5 @@
 insert into nova_core.versions (source_table, row_key, valid_from, valid_to, kind, tx, source_ms, image)
-with following as (
+with ordered as (
     select
         batch.*,
         lead(position) over (partition by source_table, row_key order by position) as position_after
@@ -7,5 +7,5 @@ with following as (
     where is_new
 )
 select source_table, row_key, position, position_after, kind, tx, source_ms, image
-from following
+from ordered
 where op <> 'd';

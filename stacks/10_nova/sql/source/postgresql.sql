@@ -64,12 +64,6 @@ create table if not exists payments (
 );
 create index if not exists payments_of_order on payments (order_id);
 
--- Whole rows in the log, also what was too large to lie in the row and did not change; of keys that change, the old ones.
-alter table customers replica identity full;
-alter table orders replica identity full;
-alter table order_lines replica identity full;
-alter table payments replica identity full;
-
 -- Debezium's: orders to it, such as to read a table again.
 create table if not exists signals (id varchar(42) not null primary key, type varchar(32) not null, data varchar(2048));
 

@@ -28,6 +28,7 @@ from typing import Any
 
 from jobs.metrics import log
 from nova.source import KEYS, TRUTH, Column, Session, SourceError
+from nova.views import MOST_DIGITS
 
 Key = tuple[Any, ...]
 Values = tuple[Any, ...]
@@ -47,6 +48,7 @@ TYPES = {
     "time": ("TIME",),
     "local": ("TIMESTAMP_NTZ",),
     "instant": ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"),
+    "other": ("TEXT",),
 }
 """Snowflake's types for each kind of column."""
 
@@ -196,6 +198,7 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = {
     "time": _only(time),
     "local": _only(datetime, then=_local),
     "instant": _only(datetime, then=_instant),
+    "other": str,
 }
 
 
@@ -220,7 +223,7 @@ class TargetType:
 
     def fits(self, column: Column) -> bool:
         """Tell whether this is the type for a column of the source."""
-        if column.kind == "decimal" and not column.precision:  # PostgreSQL's, without an end
+        if column.kind == "decimal" and not 0 < column.precision <= MOST_DIGITS:  # 0: PostgreSQL's, without an end
             return self.name == "TEXT"
         if self.name not in TYPES[column.kind]:
             return False

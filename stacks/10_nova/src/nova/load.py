@@ -144,7 +144,14 @@ class Landing:
             "insert into nova_landing.loader (loader, batch)"
             " select '', 0 where not exists (select 1 from nova_landing.loader)"
         )
-        self.store.query(f"update nova_landing.loader set loader = '{self.name}'")
+        with self.store.transaction():
+            self.store.query(f"update nova_landing.loader set loader = '{self.name}'")
+            batches = self.store.query("select batch from nova_landing.loader order by batch desc")
+            if len(batches) > 1:  # two loaders were the first ones at once
+                self.store.query("delete from nova_landing.loader")
+                self.store.query(
+                    f"insert into nova_landing.loader (loader, batch) select '{self.name}', {batches[0][0]}"
+                )
 
     def offsets(self) -> dict[Place, int]:
         """Return the next offset of each partition that was ever landed."""

@@ -32,7 +32,11 @@ class Failed(Exception):
 def position(session: source.Session) -> int:
     """Return how far the source's log goes, as the merge counts positions: even, so it lies behind all transactions."""
     if session.engine == "mysql":
-        file, place = session.query("show master status")[0][:2]
+        try:
+            found = session.query("show master status")
+        except session.errors():  # MySQL from 8.4 on has only the new words, MariaDB only the old ones
+            found = session.query("show binary log status")
+        file, place = found[0][:2]
         return 2 * (int(str(file).rpartition(".")[2]) * FILE_SIZE + int(place))
     (lsn,) = session.query("select pg_current_wal_lsn() - '0/0'::pg_lsn")[0]
     return 2 * int(lsn)

@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,10 @@ KINDS = {
         "timestamp with time zone": "instant",
     },
 }
-"""What the databases' types mean: ``local`` is a time without zone, ``instant`` a point in time."""
+"""What the databases' types mean: ``local`` is a time without zone, ``instant`` a moment. Others are ``other``."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOG_KEPT_H = 168
+"""How long RDS for MySQL keeps its binary log, in hours: as long as Kafka its topics, and the most that RDS takes."""
 ZONES = {"+00:00": "UTC", "+05:30": "Asia/Kolkata", "-03:00": "Etc/GMT+3"}
 """Time zones of sessions, as MySQL takes them and as PostgreSQL does."""
 BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
@@ -165,7 +168,14 @@ class Settings:
         port = setting("_PORT", str(DEFAULT_PORTS[engine]))
         if not port.isdigit():
             raise SourceError(f"NOVA_SOURCE_PORT={port} is no number")
-        return cls(engine, setting("_HOST"), int(port), setting("_DATABASE"), user, password, setting("_CA"))
+        host, local = setting("_HOST"), setting("_HOST") in LOOPBACK
+        # A local server has no certificate; any other has to prove its name before it gets a password.
+        ca = "" if local else setting("_CA")
+        if not ca and not local:
+            raise SourceError(
+                f"{host} is not this machine: set NOVA_SOURCE_CA to the file of who signs its certificate"
+            )
+        return cls(engine, host, int(port), setting("_DATABASE"), user, password, ca)
 
 
 def read_secret(arn: str) -> tuple[str, str]:
@@ -274,9 +284,7 @@ class Session:
 
     def _column(self, row: tuple[Any, ...], documents: set[str]) -> Column:
         name, plain, declared, nullable, precision, scale, length = row
-        kind = KINDS[self.engine].get(str(plain))
-        if kind is None:
-            raise SourceError(f"column {name} is of the type {declared}, which this pipeline does not know")
+        kind = KINDS[self.engine].get(str(plain), "other")
         low = high = 0
         if kind == "integer":
             bits = BITS[str(plain)]
@@ -389,6 +397,33 @@ def make(session: Session) -> None:
     for table in KEYS:
         if not session.columns(TRUTH + table):
             session.execute(truth_table(session.engine, table, session.columns(table)))
+    if session.engine == "mysql":
+        _keep_log(session)
+    else:
+        _keep_whole_rows(session)
+
+
+def _keep_log(session: Session) -> None:
+    """Let RDS keep its binary log, which it purges at once otherwise: a connector that stops would lose its place."""
+    on_rds = session.query(
+        "select 1 from information_schema.routines"
+        " where routine_schema = 'mysql' and routine_name = 'rds_set_configuration'"
+    )
+    if on_rds:
+        session.execute("call mysql.rds_set_configuration('binlog retention hours', %s)", (LOG_KEPT_H,))
+
+
+def _keep_whole_rows(session: Session) -> None:
+    """Let PostgreSQL's log have whole rows, also what was too large to lie in the row, and old keys.
+
+    Only where it does not yet: the statement waits for, and holds up, all that use the table.
+    """
+    kept = session.query(
+        "select relname from pg_class where relnamespace = current_schema()::regnamespace and relreplident = 'f'"
+    )
+    for table in KEYS:
+        if (table,) not in kept:
+            session.execute(f"alter table {table} replica identity full")
 
 
 def truth_table(engine: str, table: str, columns: Sequence[Column]) -> str:
@@ -470,16 +505,28 @@ def _allow_postgresql(session: Session, user: str, password: str) -> None:
 
     known = session.query("select 1 from pg_roles where rolname = %s", (user,))
     amazon = session.query("select 1 from pg_roles where rolname = 'rds_replication'")
-    what = "login" if amazon else "login replication"
-    statement = sql.SQL(f"{'alter' if known else 'create'} role {user} {what} password {{}}").format(
-        sql.Literal(password)
-    )
-    session.execute(statement.as_string(session.connection))
+    if not known or not _enters(session.settings, user, password):
+        what = "login" if amazon else "login replication"
+        # The server's log has such statements as they are sent: with what proves the password, not with itself.
+        proof = session.connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+        statement = sql.SQL(f"{'alter' if known else 'create'} role {user} {what} password {{}}").format(
+            sql.Literal(proof)
+        )
+        session.execute(statement.as_string(session.connection))
     if amazon:
         session.execute(f"grant rds_replication to {user}")
     session.execute(f"grant select on {', '.join([*KEYS, HEARTBEAT])} to {user}")
     session.execute(f"grant select, insert, delete on {SIGNALS} to {user}")
     session.execute(f"grant update on {HEARTBEAT} to {user}")
+
+
+def _enters(settings: Settings, user: str, password: str) -> bool:
+    """Tell whether a user can log in with a password."""
+    try:
+        Session(replace(settings, user=user, password=password)).close()
+    except SourceError:
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

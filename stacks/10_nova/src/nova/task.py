@@ -10,6 +10,8 @@ from pathlib import Path
 
 from jobs.metrics import log
 
+LOADER, MERGER = "NOVA_SNOWFLAKE_ROLE", "NOVA_SNOWFLAKE_MERGER_ROLE"
+
 
 def prepare(arguments: Sequence[str]) -> int:
     """Make the topics, the shop's tables and the user that Debezium is; a second run changes nothing."""
@@ -31,8 +33,10 @@ def _load(arguments: Sequence[str]) -> int:
 
 
 def _views(arguments: Sequence[str]) -> int:
-    from nova import views
+    """Bring the views to the source's columns, and tell how long something has waited for its merge."""
+    from nova import behind, views
 
+    behind.main()  # first: also where the source is away, the alarm gets to know
     return views.main(list(arguments))
 
 
@@ -42,12 +46,28 @@ def _compare(arguments: Sequence[str]) -> int:
     return compare.main(list(arguments))
 
 
+def _reread(arguments: Sequence[str]) -> int:
+    from nova import pipeline
+
+    return pipeline.main(["reread", *arguments])
+
+
+def _recover(arguments: Sequence[str]) -> int:
+    from nova import recover
+
+    return recover.main(list(arguments))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "compare": _compare,
     "load": _load,
     "prepare": prepare,
+    "recover": _recover,
+    "reread": _reread,
     "views": _views,
 }
+AS_MERGER = {"compare", "views"}
+"""Who reads what was merged, or makes views of it, enters Snowflake as the merger; else as the loader."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,10 +76,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0] not in COMMANDS:
         print(f"error: say what to do: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    code = COMMANDS[given[0]](given[1:])
+    if given[0] in AS_MERGER and MERGER in os.environ:
+        os.environ[LOADER] = os.environ[MERGER]
+    code = _run(COMMANDS[given[0]], given[1:])
     if given[0] == "prepare" and not code:
         log("info", "finished", part="prepare")
     return code
+
+
+def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Run a command; what stands in its way and is known is one line."""
+    from confluent_kafka import KafkaException
+
+    from jobs.snowflake import NoAccess
+    from nova.source import SourceError
+
+    try:
+        return command(arguments)
+    except (NoAccess, SourceError) as error:
+        log("error", "failed", error=str(error))
+    except KafkaException as error:
+        servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        log("error", "failed", error=f"Kafka at {servers} can't be used: {error.args[0]}; look at the brokers")
+    return 1
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from nova.warehouse import Warehouse
 if TYPE_CHECKING:
     from nova.source import Column
 
-IMAGE = "image:"
+MOST_DIGITS = 38
+"""Of Snowflake's numbers."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def column_type(column: Column) -> str:
     if column.kind == "integer":
         return f"NUMBER({max(len(str(abs(column.low))), len(str(column.high)))},0)"
     if column.kind == "decimal":
-        return f"NUMBER({column.precision},{column.scale})" if column.precision else "VARCHAR"
+        return f"NUMBER({column.precision},{column.scale})" if 0 < column.precision <= MOST_DIGITS else "VARCHAR"
     return {
         "boolean": "BOOLEAN",
         "bytes": "BINARY",
@@ -69,14 +70,38 @@ def column_type(column: Column) -> str:
         "instant": "TIMESTAMP_TZ(6)",
         "json": "VARIANT",
         "local": "TIMESTAMP_NTZ(6)",
+        "other": "VARCHAR",
         "text": "VARCHAR",
         "time": "TIME(6)",
     }[column.kind]
 
 
+def literal(text: str) -> str:
+    """Return a text as Snowflake's SQL has it: names of columns are what who may alter the shop's tables likes.
+
+    Examples
+    --------
+    >>> print(literal("it's"))
+    'it''s'
+    """
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a column's name as Snowflake has it without quotes, so that a plain word needs none in a query.
+
+    Examples
+    --------
+    >>> identifier("first-name")
+    '"FIRST-NAME"'
+    """
+    return '"' + name.upper().replace('"', '""') + '"'
+
+
 def expression(name: str, kind: str) -> str:
     """Return how a column is read from a row's document, where Debezium has times as ISO 8601 and bytes as digits."""
-    text = f"{IMAGE}{name}::varchar"
+    field = f"image[{literal(name)}]"
+    text = f"{field}::varchar"
     plain = {"BINARY": f"to_binary({text}, 'HEX')", "DATE": f"left({text}, 10)::date", "VARIANT": f"parse_json({text})"}
     if kind in plain:
         return plain[kind]
@@ -86,7 +111,7 @@ def expression(name: str, kind: str) -> str:
         return f"{text}::timestamp_tz"
     if kind.startswith("NUMBER"):
         return f"{text}::{kind.lower()}"
-    return f"{IMAGE}{name}::{kind.lower()}"
+    return f"{field}::{kind.lower()}"
 
 
 def compare(known: Sequence[tuple[str, str, bool]], found: Iterable[tuple[str, str]], table: str) -> list[Change]:
@@ -146,20 +171,20 @@ def _registered(store: Warehouse, table: str) -> list[tuple[str, str, bool]]:
 
 
 def _register(store: Warehouse, change: Change, found: Sequence[Column]) -> None:
-    where = f"where source_table = '{change.table}' and column_name = '{change.column}'"
+    where = f"where source_table = '{change.table}' and column_name = {literal(change.column)}"
     if change.what == "dropped":
         store.query(f"update nova_core.columns set dropped = true {where}")
         return
-    declared = next(each.declared for each in found if each.name == change.column).replace("'", "''")
+    declared = literal(next(each.declared for each in found if each.name == change.column))
     if change.what == "added":
         place = f"(select coalesce(max(ordinal), 0) + 1 from nova_core.columns where source_table = '{change.table}')"
         store.query(
             "insert into nova_core.columns (source_table, ordinal, column_name, column_type, source_type, dropped)"
-            f" select '{change.table}', {place}, '{change.column}', '{change.after}', '{declared}', false"
+            f" select '{change.table}', {place}, {literal(change.column)}, '{change.after}', {declared}, false"
         )
     else:
         store.query(
-            f"update nova_core.columns set column_type = '{change.after}', source_type = '{declared}',"
+            f"update nova_core.columns set column_type = '{change.after}', source_type = {declared},"
             f" dropped = false {where}"
         )
 
@@ -168,8 +193,8 @@ def _make_views(store: Warehouse, table: str) -> None:
     now, ever = [], []
     for name, kind, dropped in _registered(store, table):
         read = expression(name, kind)
-        now.append(f"null::{kind.lower()} as {name}" if dropped else f"{read} as {name}")
-        ever.append(f"{read} as {name}")
+        now.append(f"{f'null::{kind.lower()}' if dropped else read} as {identifier(name)}")
+        ever.append(f"{read} as {identifier(name)}")
     store.query(
         f"create or replace view nova_shop.{table} as select {', '.join(now)}"
         f" from nova_core.current_rows where source_table = '{table}'"
@@ -195,6 +220,10 @@ def main(arguments: list[str] | None = None) -> int:
     except source.SourceError as error:
         log("error", "failed", error=str(error))
         return 1
+    for table, found in columns.items():
+        for column in found:
+            if column.kind == "other":
+                log("warning", "shown_as_text", table=table, column=column.name, type=column.declared)
     with warehouse.opened() as store:
         changes = sync(store, columns)
         for each in changes:

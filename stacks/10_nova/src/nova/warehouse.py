@@ -32,6 +32,9 @@ TABLES = ("customers", "orders", "order_lines", "payments")
 AWAY_S = 1.0
 """How long to wait before a warehouse that is away is tried again, in seconds."""
 
+SESSION = {"ABORT_DETACHED_QUERY": True, "LOCK_TIMEOUT": 60}
+"""Of Snowflake's sessions: what a killed loader left undone ends, and who waits for its lock (seconds) tries again."""
+
 
 class Warehouse:
     """One session in the warehouse.
@@ -81,7 +84,7 @@ def opened() -> Iterator[Warehouse]:
     """Connect for a while, by what ``NOVA_*`` in the environment says."""
     if secret := os.environ.get("NOVA_SECRET_ARN"):
         snowflake.open_secret("NOVA", secret)
-    warehouse = Warehouse(snowflake.connect("NOVA", "nova_core"))
+    warehouse = Warehouse(snowflake.connect("NOVA", "nova_core", session=SESSION))
     try:
         yield warehouse
     finally:
