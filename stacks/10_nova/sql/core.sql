@@ -15,7 +15,8 @@ create table if not exists nova_core.changes (
     op varchar not null,
     row_key varchar not null,
     image variant,
-    source_ms number(19, 0)
+    source_ms number(19, 0),
+    sent_ms number(19, 0) not null
 );
 
 -- Transactions whose end was seen, in the order of their commits.
@@ -53,11 +54,12 @@ create table if not exists nova_core.progress (
     batch number(19, 0) not null
 );
 
--- One row: what this run merges.
+-- One row: what this run merges. Of a snapshot's rows those that were sent since it began.
 create table if not exists nova_core.plan (
     kind varchar not null,
     until number(30, 0),
-    snapshot_offset number(19, 0)
+    snapshot_offset number(19, 0),
+    since_ms number(19, 0)
 );
 
 -- The rows that this run merges: one for each row and position.

@@ -28,6 +28,16 @@ MISTAKES = {
 }
 
 
+MISHAPS = {
+    "broken_off_at_the_end": ("changes.sent_ms >= snapshot.since_ms", "true"),
+    "broken_off_and_nothing_changed": (
+        "and coalesce(arrived.full_ms, 0) = case when known.kind = 'full' then known.sent_ms else 0 end",
+        "",
+    ),
+}
+"""What goes wrong at the source, and the mistake in the statements that it would show."""
+
+
 def lives(wanted: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
     """Let shops live in a warehouse in memory; return what was wrong with each."""
     done = subprocess.run(
@@ -56,3 +66,14 @@ def test_a_mistake_in_the_statements_is_noticed() -> None:
     answers = lives([(9, "mysql", *each) for each in MISTAKES.values()])
     passed = [name for name, each in zip(MISTAKES, answers, strict=True) if not each["wrong"].startswith("wrong:")]
     assert not passed
+
+
+@pytest.mark.parametrize("source", ["mysql", "postgresql"])
+def test_what_goes_wrong_at_the_source_ends_well_or_waits(source: str) -> None:
+    answers = lives([(name, source) for name in MISHAPS])
+    assert {name: each["wrong"] for name, each in zip(MISHAPS, answers, strict=True)} == dict.fromkeys(MISHAPS, "")
+
+
+def test_a_mistake_is_noticed_when_something_goes_wrong_at_the_source() -> None:
+    answers = lives([(name, "mysql", *mistake) for name, mistake in MISHAPS.items() if mistake])
+    assert [each["wrong"] for each in answers if not each["wrong"].startswith("wrong:")] == []

@@ -1,22 +1,33 @@
 -- Decide what can be merged.
 --
 -- A whole snapshot, when Debezium has said how many rows it read of each table and all of them are here. Until then nothing: a
--- transaction would build on rows that are missing. Else transactions: as many, in the order of their commits, as are here whole.
-insert into nova_core.plan (kind, until, snapshot_offset)
-with snapshot as (
+-- transaction would build on rows that are missing. Rows that were sent before this snapshot began are
+-- of one that broke off. Else transactions: as many, in the order of their commits, as are here whole.
+insert into nova_core.plan (kind, until, snapshot_offset, since_ms)
+with told as (
     select
         max(case when status = 'STARTED' then kafka_offset end) as started,
         max(case when status = 'COMPLETED' then kafka_offset end) as completed
     from nova_core.notifications
     where snapshot = 'Initial Snapshot'
 ),
+snapshot as (
+    select told.started, told.completed, began.told_ms as since_ms
+    from told
+    left join nova_core.notifications as began on told.started = began.kafka_offset
+),
 newest as (
-    select max(position) as position from nova_core.changes where kind = 'full'
+    select max(changes.position) as position
+    from nova_core.changes as changes
+    cross join snapshot
+    where changes.kind = 'full' and changes.sent_ms >= snapshot.since_ms
 ),
 here as (
-    select changes.source_table, count(*) as found
-    from nova_core.changes as changes, newest
-    where changes.kind = 'full' and changes.position = newest.position
+    select changes.source_table, count(distinct changes.row_key) as found
+    from nova_core.changes as changes
+    cross join snapshot
+    cross join newest
+    where changes.kind = 'full' and changes.sent_ms >= snapshot.since_ms and changes.position = newest.position
     group by changes.source_table
 ),
 lacking as (
@@ -40,7 +51,8 @@ state as (
             and snapshot.completed > snapshot.started
             and lacking.tables_lacking = 0 as is_whole,
         coalesce(newest.position, progress.position, 0) as snapshot_position,
-        snapshot.completed
+        snapshot.completed,
+        snapshot.since_ms
     from nova_core.progress as progress, snapshot, newest, lacking
 ),
 arrived as (
@@ -86,6 +98,7 @@ select
         when state.position is not null and ready.until_snapshot is not null then ready.until_snapshot
         else state.snapshot_position
     end,
-    state.completed
+    state.completed,
+    state.since_ms
 from state
 cross join ready;
