@@ -24,7 +24,9 @@ create table if not exists nova_core.transactions (
     tx varchar not null,
     position number(30, 0) not null,
     ended_ms number(19, 0),
-    seen_ms number(19, 0) not null
+    seen_ms number(19, 0) not null,
+    kafka_offset number(19, 0) not null,
+    sent_ms number(19, 0) not null
 );
 
 -- How many changes of each captured table such a transaction has, by its end message.

@@ -36,8 +36,9 @@ class Topics:
             offset = self.offsets[name] = self.offsets.get(name, -1) + 1
             text = None if value is None else json.dumps(value)
             batch.append(Message(NAMED.topic(name), 0, offset, key, text, SINCE_MS + number))
-        self.batch += 1
-        self.put(self.raw, batch, self.batch)
+        if batch:
+            self.batch += 1
+            self.put(self.raw, batch, self.batch)
         while merge.merge(self.store).until is not None:
             pass
 
@@ -72,6 +73,23 @@ def broken_off_and_nothing_changed(topics: Topics) -> None:
     model.snapshot()
 
 
+def restored(topics: Topics) -> None:
+    """The source is restored, its log begins anew at lower positions, and all is read again."""
+    model = topics.model
+    model.place = 500_000
+    model.snapshot()
+    model.transaction(3)
+    model.transaction(3)
+    topics.land()
+    model.place = 1_000
+    model.snapshot()
+    model.transaction(3)
+    topics.land()
+    for _ in range(3):
+        model.transaction(3)
+        topics.land()
+
+
 MISHAPS: dict[str, Callable[[Topics], None]] = {
-    each.__name__: each for each in (broken_off_at_the_end, broken_off_and_nothing_changed)
+    each.__name__: each for each in (broken_off_at_the_end, broken_off_and_nothing_changed, restored)
 }

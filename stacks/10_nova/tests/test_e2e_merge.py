@@ -34,6 +34,7 @@ MISHAPS = {
         "and coalesce(arrived.full_ms, 0) = case when known.kind = 'full' then known.sent_ms else 0 end",
         "",
     ),
+    "restored": ("or sent_ms < (select since_ms from nova_core.plan where kind = 'snapshot')", ""),
 }
 """What goes wrong at the source, and the mistake in the statements that it would show."""
 

@@ -1,6 +1,6 @@
 -- Transactions that have ended, each once, in the order of their commits. PostgreSQL's end message has the LSN behind its commit,
 -- MySQL's the place at which the transaction begins in the binlog, which holds transactions one after the other.
-insert into nova_core.transactions (tx, position, ended_ms, seen_ms)
+insert into nova_core.transactions (tx, position, ended_ms, seen_ms, kafka_offset, sent_ms)
 with ended as (
     select
         case
@@ -15,11 +15,13 @@ with ended as (
                 )
             else 2 * split_part(record:id::varchar, ':', 2)::number(20, 0) - 1
         end as position,
-        record:ts_ms::number(19, 0) as ended_ms
+        record:ts_ms::number(19, 0) as ended_ms,
+        kafka_offset,
+        produced_ms as sent_ms
     from nova_landing.arrivals
     where record:status::varchar = 'END'
 )
-select ended.tx, ended.position, max(ended.ended_ms), date_part(epoch_millisecond, sysdate())
+select ended.tx, ended.position, max(ended.ended_ms), date_part(epoch_millisecond, sysdate()), min(ended.kafka_offset), max(ended.sent_ms)
 from ended
 left join nova_core.transactions as known on ended.tx = known.tx and ended.position = known.position
 where known.tx is null
