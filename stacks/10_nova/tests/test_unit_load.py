@@ -67,9 +67,42 @@ def test_all_that_debezium_says_fits_the_schemas() -> None:
             "orders",
             {"op": "c", "after": {"id": 1}, "source": {"connector": "mysql", "snapshot": "f", "table": "customers"}},
         ),
+        (
+            "orders",
+            {
+                "op": "d",
+                "after": None,
+                "source": {"connector": "mysql", "snapshot": "false", "table": "orders"},
+                "transaction": None,
+            },
+        ),
+        (
+            "orders",
+            {
+                "op": "r",
+                "after": {"id": 1},
+                "source": {"connector": "mysql", "snapshot": "true", "table": "orders", "file": "binlog.000001"},
+            },
+        ),
+        (
+            "orders",
+            {
+                "op": "r",
+                "after": {"id": 1},
+                "source": {"connector": "postgresql", "snapshot": "true", "table": "orders", "lsn": None},
+            },
+        ),
         ("transaction", {"status": "END", "id": "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"}),
     ],
-    ids=["operation", "without its key", "another table", "a global transaction id"],
+    ids=[
+        "operation",
+        "without its key",
+        "another table",
+        "no transaction",
+        "no position",
+        "no LSN",
+        "a global transaction id",
+    ],
 )
 def test_what_would_be_merged_wrongly_does_not_fit(name: str, document: dict[str, object]) -> None:
     import jsonschema
