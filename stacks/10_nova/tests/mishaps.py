@@ -90,6 +90,53 @@ def restored(topics: Topics) -> None:
         topics.land()
 
 
+def one_table_is_read(topics: Topics) -> None:
+    """A blocking snapshot of one table alone: nothing is closed, all waits for a whole one."""
+    model = topics.model
+    model.snapshot()
+    topics.land()
+    model.place += 10
+    model._notify("Initial Snapshot", "STARTED")
+    rows = [(key, row) for (name, key), row in model.state.items() if name == "orders"]
+    for key, row in rows:
+        model._read("orders", key, row, "true", model.place)
+    model._notify("Initial Snapshot", "TABLE_SCAN_COMPLETED", "orders", len(rows))
+    model._notify("Initial Snapshot", "COMPLETED")
+    topics.land()
+    found = topics.store.number("select count(*) from nova_core.current_rows")
+    assert found == len(model.state), f"{found} rows are left of {len(model.state)}"
+    model.place += 10
+    model.snapshot()
+
+
+def an_end_is_a_dead_letter(topics: Topics) -> None:
+    """The end of a transaction can't be read: nothing behind it is merged, until all is read again."""
+    model = topics.model
+    model.snapshot()
+    model.transaction(2)
+    topics.land()
+    before = topics.store.number("select position from nova_core.progress")
+    model.transaction(4)
+    assert model.said[-1][2]["status"] == "END"
+    model.said[-1] = ("transaction", None, {"status": "UNREADABLE"})
+    model.transaction(3)
+    topics.land()
+    model.transaction(3)
+    topics.land()
+    now = topics.store.number("select position from nova_core.progress")
+    assert now == before, "what comes after an end that could not be read is merged"
+    model.place += 10
+    model.snapshot()
+    model.transaction(2)
+
+
 MISHAPS: dict[str, Callable[[Topics], None]] = {
-    each.__name__: each for each in (broken_off_at_the_end, broken_off_and_nothing_changed, restored)
+    each.__name__: each
+    for each in (
+        broken_off_at_the_end,
+        broken_off_and_nothing_changed,
+        restored,
+        one_table_is_read,
+        an_end_is_a_dead_letter,
+    )
 }

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 RUNS = str(HOME / "tests" / "merge_runs.py")
 MISTAKES = {
     "first state": ("order by changes.tx_order desc", "order by changes.tx_order"),
-    "half transaction": ("< parts.events then 1", "< parts.events then 0"),
+    "half transaction": ("or coalesce(arrived.events, 0) < parts.events then", "then"),
     "half snapshot": ("and lacking.tables_lacking = 0 as", "as"),
     "taken twice": ("where known.kafka_offset is null\nqualify", "where true\nqualify"),
     "wrong end": ("lead(position)", "max(position)"),
@@ -35,6 +35,8 @@ MISHAPS = {
         "",
     ),
     "restored": ("or sent_ms < (select since_ms from nova_core.plan where kind = 'snapshot')", ""),
+    "one_table_is_read": ("or (told.kafka_offset is null and known.source_table is not null)", ""),
+    "an_end_is_a_dead_letter": ("transactions.tx like 'dead letter %' or", ""),
 }
 """What goes wrong at the source, and the mistake in the statements that it would show."""
 

@@ -30,16 +30,22 @@ here as (
     where changes.kind = 'full' and changes.sent_ms >= snapshot.since_ms and changes.position = newest.position
     group by changes.source_table
 ),
+known as (
+    select distinct source_table from nova_core.current_rows
+),
 lacking as (
     select count(*) as tables_lacking
-    from nova_core.notifications as told
+    from nova_core.tables as captured
     cross join snapshot
-    inner join nova_core.tables as captured on told.source_table = captured.source_table
-    left join here on told.source_table = here.source_table
-    where told.snapshot = 'Initial Snapshot'
+    left join nova_core.notifications as told
+        on captured.source_table = told.source_table
+        and told.snapshot = 'Initial Snapshot'
         and told.status = 'TABLE_SCAN_COMPLETED'
         and told.kafka_offset between snapshot.started and snapshot.completed
-        and coalesce(here.found, 0) < told.scanned
+    left join here on captured.source_table = here.source_table
+    left join known on captured.source_table = known.source_table
+    -- A table that was not read lacks too: its rows are not gone.
+    where coalesce(here.found, 0) < told.scanned or (told.kafka_offset is null and known.source_table is not null)
 ),
 state as (
     select
@@ -64,13 +70,15 @@ arrived as (
 waiting as (
     select
         transactions.position,
-        max(case when coalesce(arrived.events, 0) < parts.events then 1 else 0 end) as is_partial
+        max(
+            case when transactions.tx like 'dead letter %' or coalesce(arrived.events, 0) < parts.events then 1 else 0 end
+        ) as is_partial
     from nova_core.transactions as transactions
     cross join state
     left join nova_core.transaction_parts as parts
         on transactions.tx = parts.tx and transactions.position = parts.position
     left join arrived on parts.tx = arrived.tx and parts.source_table = arrived.source_table
-    where transactions.position > coalesce(state.position, -1)
+    where transactions.position > coalesce(state.position, -1) or transactions.tx like 'dead letter %'
     group by transactions.position
 ),
 blocked as (
