@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from nova import metrics, warehouse
-from nova.load import SCHEMAS, Message, Names, write
+from nova.load import SCHEMAS, Message, Names, read, write
 from nova.views import Change, column_type, compare, expression
 
 from .model import NAMED, run
@@ -109,6 +109,28 @@ def test_what_would_be_merged_wrongly_does_not_fit(name: str, document: dict[str
 
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (b'{"id": 1}', None, ""),
+        (None, None, ""),
+        (None, b"{}", "no_key"),
+        (b"\xff", b"{}", "key_not_utf8"),
+        (b"{}", b'{"op": NaN}', "not_json"),
+        (b"{}", b'{"op": "c", "op": "d"}', "not_json"),
+        (b"{}", b'{"op": "\\ud800"}', "not_json"),
+        (b"{}", b'{"op": "c"}', ""),
+        (b"{}", b"\xff", "not_json"),
+    ],
+)
+def test_what_would_stop_the_merge_is_a_dead_letter(key: bytes | None, value: bytes | None, reason: str) -> None:
+    assert read(key, value, keyed=True)[0] == reason
+
+
+def test_the_border_of_a_transaction_needs_no_key() -> None:
+    assert read(None, b'{"status": "END"}', keyed=False) == ("", "", {"status": "END"})
 
 
 def test_topics_begin_with_the_stacks_name() -> None:

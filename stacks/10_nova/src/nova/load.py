@@ -41,6 +41,8 @@ FILE_FORMAT = (
     "file_format = (type = csv field_optionally_enclosed_by = '\"' empty_field_as_null = true"
     " escape_unenclosed_field = none)"
 )
+UNREADABLE = json.dumps({"status": "UNREADABLE"})
+"""What is landed in the place of a border of a transaction that is a dead letter."""
 Place = tuple[str, int]
 
 
@@ -103,26 +105,67 @@ class Judge:
     def __init__(self, named: Names) -> None:
         import fastjsonschema
 
+        self._tables = {named.topic(name) for name in TABLES}
         self._checks: dict[str, Callable[[Any], Any]] = {}
         for name in (*TABLES, *CONTROL):
             schema = json.loads((SCHEMAS / f"{name}.json").read_text())
             self._checks[named.topic(name)] = fastjsonschema.compile(schema)
 
-    def __call__(self, topic: str, value: bytes | None) -> tuple[str, str]:
+    def __call__(self, topic: str, key: bytes | None, value: bytes | None) -> tuple[str, str]:
         """Return why a message can't be landed: one word, and what exactly; two empty texts when it can."""
         import fastjsonschema
 
-        if value is None:
-            return "", ""
-        try:
-            document = json.loads(value)
-        except ValueError as error:  # what is not UTF-8 too
-            return "not_json", str(error)
+        reason, why, document = read(key, value, keyed=topic in self._tables)
+        if reason or value is None:
+            return reason, why
         try:
             self._checks[topic](document)
         except fastjsonschema.JsonSchemaException as error:
             return "not_by_schema", str(error)
         return "", ""
+
+
+def read(key: bytes | None, value: bytes | None, *, keyed: bool) -> tuple[str, str, Any]:
+    """Read a message as the warehouse will, which is stricter than Python.
+
+    Parameters
+    ----------
+    key, value : bytes or None
+        As they are in Kafka.
+    keyed : bool
+        Whether a change without a key can't be merged.
+
+    Returns
+    -------
+    tuple of str, str and Any
+        Why it can't be read: one word, and what exactly, both empty when it can; and the document.
+    """
+    try:
+        text = None if key is None else key.decode()
+    except UnicodeDecodeError as error:
+        return "key_not_utf8", str(error), None
+    if value is None:
+        return "", "", None
+    if keyed and not text:
+        return "no_key", "a change needs its row's key: has the table lost its primary key?", None
+    try:
+        document = json.loads(value.decode(), parse_constant=_refuse, object_pairs_hook=_once_each)
+        json.dumps(document, ensure_ascii=False).encode()  # half a character is none
+    except ValueError as error:  # what is not UTF-8 too
+        return "not_json", str(error), None
+    return "", "", document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; the warehouse refuses one with a name twice, where Python takes the last."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return made
 
 
 class Landing:
@@ -279,10 +322,13 @@ class Loader:
             return 0
         good, dead = [], []
         for each in came:
-            reason, why = self.judge(each.topic(), each.value())
+            reason, why = self.judge(each.topic(), each.key(), each.value())
             if reason:
                 place = each.topic(), each.partition(), each.offset()
                 dead.append(DeadLetter(*place, reason, why, each.key(), each.value()))
+                if each.topic() == self.named.topic("transaction"):
+                    # Perhaps an end: the merge must know of it, and wait (sql/merge/02_transactions.sql).
+                    good.append(Message(*place, None, UNREADABLE, each.timestamp()[1]))
             else:
                 good.append(_message(each))
         self._set_aside(dead)
