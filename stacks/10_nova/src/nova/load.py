@@ -35,6 +35,8 @@ CONTROL = ("transaction", "notifications")
 """Topics beside those of the tables: ends of transactions, and what Debezium says of its snapshots."""
 MOST = 20_000
 LINGER_S = 0.15
+LOOK_S = 60.0
+"""How often topics are looked at for new partitions, in seconds."""
 BUFFER_KB = 32_768
 """What the client reads ahead, in kilobytes: a warehouse that is away costs no more memory than this."""
 FILE_FORMAT = (
@@ -48,6 +50,10 @@ Place = tuple[str, int]
 
 class TakenOver(Exception):
     """A newer loader has claimed the landing tables."""
+
+
+class OutOfStep(Exception):
+    """The warehouse is not as far as this loader believes: a commit was done whose answer was lost."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,7 @@ class Landing:
         found = self.store.query("select topic, kafka_partition, next_offset from nova_landing.offsets")
         return {(str(topic), int(partition)): int(offset) for topic, partition, offset in found}
 
-    def put(self, messages: Sequence[Message], next_offsets: Mapping[Place, int]) -> None:
+    def put(self, messages: Sequence[Message], next_offsets: Mapping[Place, int], before: Mapping[Place, int]) -> None:
         """Land a batch, whole or not at all.
 
         Parameters
@@ -203,9 +209,13 @@ class Landing:
             Those that are to be landed; none twice.
         next_offsets : mapping
             How far each partition is landed with them, dead letters counted.
+        before : mapping
+            How far it was; a partition that was never landed is not in it.
 
         Raises
         ------
+        OutOfStep
+            It is landed as far as elsewhere; nothing is done.
         TakenOver
             A newer loader has come.
         """
@@ -218,6 +228,9 @@ class Landing:
             fault_point("staged")
             with self.store.transaction():
                 self._next_batch()
+                landed = self.offsets()  # behind the update above, which waits for whoever else is at it
+                if any(landed.get(place) != before.get(place) for place in next_offsets):
+                    raise OutOfStep("the warehouse is not as far as this loader believes")
                 if messages:
                     self._copy(path.name)
                 fault_point("copied")
@@ -296,6 +309,8 @@ class Loader:
         self.judge = Judge(named)
         self.landing: Landing | None = None
         self.next: dict[Place, int] = {}
+        self.places: list[Place] = []
+        self.looked = 0.0
 
     def enter(self, store: Warehouse) -> None:
         """Begin, or begin again, where the warehouse says."""
@@ -306,12 +321,34 @@ class Loader:
         if first:
             self.landing.claim()
         self.next = self.landing.offsets()
+        self.places = self._partitions()
+        self.consumer.assign([TopicPartition(*place, self.next.get(place, OFFSET_BEGINNING)) for place in self.places])
+
+    def look_around(self, store: Warehouse) -> None:
+        """Begin again, once a minute, where topics have got partitions more."""
+        if time.monotonic() - self.looked < LOOK_S:
+            return
+        if self._partitions_now() != self.places:
+            log("info", "more_partitions")
+            self.enter(store)
+
+    def _partitions_now(self) -> list[Place]:
+        from confluent_kafka import KafkaException
+
+        try:
+            return self._partitions()
+        except KafkaException as error:  # brokers that are away are asked again later
+            self.looked = time.monotonic()
+            log("warning", "kafka", error=str(error))
+            return self.places
+
+    def _partitions(self) -> list[Place]:
         present = self.consumer.list_topics(timeout=20).topics
+        self.looked = time.monotonic()
         lacking = [topic for topic in self.named.topics if topic not in present]
         if lacking:
             raise LookupError(f"there is no topic {lacking[0]}: has the stack been deployed?")
-        places = [(topic, number) for topic in self.named.topics for number in present[topic].partitions]
-        self.consumer.assign([TopicPartition(*place, self.next.get(place, OFFSET_BEGINNING)) for place in places])
+        return [(topic, number) for topic in self.named.topics for number in sorted(present[topic].partitions)]
 
     def land(self, timeout_s: float = LINGER_S) -> int:
         """Land what has come within a moment; return how many messages that were."""
@@ -335,7 +372,7 @@ class Loader:
         next_offsets: dict[Place, int] = {}
         for each in came:
             next_offsets[each.topic(), each.partition()] = each.offset() + 1
-        self.landing.put(good, next_offsets)
+        self.landing.put(good, next_offsets, self.next)
         self.next |= next_offsets
         self._tell_group(next_offsets)
         metrics.landed(len(came), len(dead), self.lag(), time.monotonic() - started)
@@ -416,8 +453,13 @@ def follow(loader: Loader, stopped: threading.Event, done: Callable[[Loader, int
         loader.enter(store)
         log("info", "landing", topics=len(loader.named.topics))
         while not stopped.is_set():
-            if done(loader, loader.land()):
-                return
+            try:
+                if done(loader, loader.land()):
+                    return
+            except OutOfStep as error:
+                log("warning", "out_of_step", error=str(error))
+                loader.enter(store)
+            loader.look_around(store)
 
     warehouse.insist(landing, stopped)
 
