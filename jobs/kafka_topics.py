@@ -268,6 +268,11 @@ def _is_gone(answer: Any) -> bool:
     return True
 
 
+def _tell(line: str) -> None:
+    """Write a line at once: Kafka's client writes to the same place from its own threads."""
+    sys.stderr.write(f"{line}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 is done, 1 an error, 3 (with ``--check``) that something differs."""
     parser = argparse.ArgumentParser(prog="kafka_topics", description="Topics as a stack declares them.")
@@ -283,14 +288,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given, Cluster(client_settings(environment)))
     except KeyError as error:
-        print(f"error: {error.args[0]} is not set", file=sys.stderr)
+        _tell(f"error: {error.args[0]} is not set")
     except (OSError, ValueError, TopicsRefused) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
     except Exception as error:
         if type(error).__name__ != "KafkaException":
             raise
         where = environment.get("KAFKA_BOOTSTRAP_SERVERS")
-        print(f"error: Kafka at {where}: {error.args[0].str()}", file=sys.stderr)
+        _tell(f"error: Kafka at {where}: {error.args[0].str()}")
     return 1
 
 

@@ -61,7 +61,8 @@ def read_stream(
         each that has any. With the trigger ``availableNow`` leave it out: the Python source then ends after one batch.
     fail_on_data_loss : bool
         Whether the query fails when messages are gone (deleted by retention, with their partition or topic) before it
-        read them. Otherwise it goes on with what there is.
+        read them. Otherwise it warns in its log and goes on with what there is: a topic that was made anew is read from
+        its beginning, which is noticed while it ends below what was read.
     patience_s : float
         How long brokers may be away, in seconds, before the query fails. By the connector that is how long an executor
         waits for messages; its driver waits as long as Kafka's own client does.

@@ -57,7 +57,11 @@ IDS = {
     "aws_sqs_queue": "https://sqs.{region}.amazonaws.com/{account}/{name}",
 }
 
-NUMBERS = {"aws_msk_configuration": {"latest_revision": 1}}
+NUMBERS = {
+    "aws_msk_configuration": {"latest_revision": 1},
+    "aws_mskconnect_custom_plugin": {"latest_revision": 1},
+    "aws_mskconnect_worker_configuration": {"latest_revision": 1},
+}
 """Numbers that only AWS knows and that another resource can't do without: a plan would fail where it needs them."""
 
 

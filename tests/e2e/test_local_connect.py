@@ -22,28 +22,13 @@ from infra.local.mysql_client import Connection
 from infra.paths import ROOT
 from jobs.connectors import Connect, ConnectorRefused, write_secrets
 from tests.e2e.test_local_cloud import new_cloud, pid_of, restarted
+from tests.support.connector import module_settings
 from tests.support.kafka import run
 from tests.support.local_aws import until
 
 pytestmark = pytest.mark.e2e
 
 Change = dict[str, Any]
-
-SETTINGS = {  # as the module cdc_connector has them
-    "binary.handling.mode": "hex",
-    "decimal.handling.mode": "precise",
-    "key.converter": "org.apache.kafka.connect.json.JsonConverter",
-    "key.converter.decimal.format": "NUMERIC",
-    "key.converter.schemas.enable": "false",
-    "provide.transaction.metadata": "true",
-    "retriable.restart.connector.wait.ms": "500",
-    "time.precision.mode": "isostring",
-    "topic.creation.default.partitions": "1",
-    "topic.creation.default.replication.factor": "-1",
-    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-    "value.converter.decimal.format": "NUMERIC",
-    "value.converter.schemas.enable": "false",
-}
 
 
 @pytest.fixture(scope="module")
@@ -123,47 +108,31 @@ def exactly(text: str) -> Any:
 
 def mysql(cloud: Cloud, name: str) -> Source:
     database = cloud.provision_mysql(name)
-    source = Source(cloud, database, f"of-{name}", {})
-    secret = cloud.services["debezium"].data / "secrets" / f"of-{name}.properties"
-    source.config |= {
-        "connector.class": "io.debezium.connector.mysql.MySqlConnector",
-        "database.hostname": database.host,
-        "database.port": str(database.port),
-        "database.user": f"${{file:{secret}:username}}",
-        "database.password": f"${{file:{secret}:password}}",
-        "database.server.id": str(5400 + sum(name.encode())),
-        "database.include.list": name,
-        "topic.prefix": f"from-{name}",
-        "schema.history.internal.kafka.bootstrap.servers": cloud.endpoint("kafka").url,
-        "connect.keep.alive.interval.ms": "2000",
-        "schema.history.internal.kafka.topic": f"from-{name}.schema-history",
-        "bigint.unsigned.handling.mode": "precise",
-        **SETTINGS,
-    }
-    source.secrets(username=database.user, password=database.password)
-    return source
+    return declared(cloud, "mysql", database, name, {"database.server.id": str(5400 + sum(name.encode()))})
 
 
 def postgres(cloud: Cloud, name: str) -> Source:
     database = cloud.provision_database(name)
-    source = Source(cloud, database, f"of-{name}", {})
+    return declared(cloud, "postgres", database, name, {"slot.name": name, "publication.name": name})
+
+
+def declared(cloud: Cloud, engine: str, database: Database, name: str, computed: dict[str, str]) -> Source:
+    """Return a source whose connector has the settings of the module's stand-in."""
+    variables = {
+        "bootstrap_servers": cloud.endpoint("kafka").url,
+        "database": database.database,
+        "host": database.host,
+        "partitions": "1",
+        "port": str(database.port),
+        "topic_prefix": f"from-{name}",
+    }
     secret = cloud.services["debezium"].data / "secrets" / f"of-{name}.properties"
-    source.config |= {
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-        "database.hostname": database.host,
-        "database.port": str(database.port),
+    login = {
         "database.user": f"${{file:{secret}:username}}",
         "database.password": f"${{file:{secret}:password}}",
-        "database.dbname": database.database,
-        "plugin.name": "pgoutput",
-        "slot.name": name,
-        "publication.name": name,
-        "publication.autocreate.mode": "filtered",
-        "schema.include.list": "public",
-        "topic.prefix": f"from-{name}",
-        "slot.retry.delay.ms": "500",
-        **SETTINGS,
+        **({"database.ssl.mode": "disabled"} if engine == "mysql" else {"database.sslmode": "disable"}),
     }
+    source = Source(cloud, database, f"of-{name}", module_settings(engine, variables, computed) | login)
     source.secrets(username=database.user, password=database.password)
     return source
 
@@ -424,7 +393,8 @@ def test_who_can_not_log_in_or_may_not_follow_is_told_why(shop: Source) -> None:
         source.follow(**HURRIED)
         until(lambda: source.worker.wait(source.connector) and False, 30, "the missing right is noticed")
     shop.sql("grant replication slave on *.* to shop_weak@'%'")
-    source.worker.restart(source.connector)
+    assert source.worker.revive(source.connector) == "restarted"
+    assert source.worker.wait(source.connector).state == "RUNNING", "not what the task before said"
     source.until("orders", lambda found: len(found) > 0)
     source.worker.remove(source.connector)
 
@@ -445,7 +415,8 @@ def test_a_log_that_is_gone_stops_the_connector_and_a_snapshot_mends_it(cloud: C
             return len(admin.query("show binary logs")) == 1
 
         until(purged, 20, "the old logs go")
-    source.worker.resume(source.connector)
+    assert source.worker.status(source.connector).state == "STOPPED"
+    assert source.worker.revive(source.connector) == "resumed"
     until(lambda: source.worker.status(source.connector).state == "FAILED", 30, "it notices")
     found = source.worker.status(source.connector)
     assert "no longer available on the server" in found.problem and "--forget" in found.next_step

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import scan, targets
+from infra.errors import OrreryError
 from infra.output import Ui
 from infra.paths import MODULES, ROOT, STACKS
 from infra.plan import module_of
@@ -245,7 +246,11 @@ def compared(units: Sequence[Unit], folder: Path, ui: Ui) -> tuple[planning.Comp
     before, after = folder / "base", folder / "head"
     templates = {name: base_of(name, before) for name in sorted({unit.template for unit in units})}
     tree = Tree("base", ROOT, before, templates)
-    planning.compare(tree, tree, list(templates), ui)
+    if failed := planning.compare(tree, tree, list(templates), ui).failed:
+        name, why = min(failed.items())
+        raise OrreryError(
+            f"{name} can't be settled without a mistake: {why}", next_step="see infra/review/synthetic.py"
+        )
     clones = {unit.name: replace(templates[unit.template], id=unit.name) for unit in units}
     base = Tree("base", ROOT, before, clones)
     for unit in units:
