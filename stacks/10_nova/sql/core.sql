@@ -15,7 +15,8 @@ create table if not exists nova_core.changes (
     op varchar not null,
     row_key varchar not null,
     image variant,
-    source_ms number(19, 0)
+    source_ms number(19, 0),
+    sent_ms number(19, 0) not null
 );
 
 -- Transactions whose end was seen, in the order of their commits.
@@ -23,7 +24,9 @@ create table if not exists nova_core.transactions (
     tx varchar not null,
     position number(30, 0) not null,
     ended_ms number(19, 0),
-    seen_ms number(19, 0) not null
+    seen_ms number(19, 0) not null,
+    kafka_offset number(19, 0) not null,
+    sent_ms number(19, 0) not null
 );
 
 -- How many changes of each captured table such a transaction has, by its end message.
@@ -53,11 +56,12 @@ create table if not exists nova_core.progress (
     batch number(19, 0) not null
 );
 
--- One row: what this run merges.
+-- One row: what this run merges. Of a snapshot's rows those that were sent since it began.
 create table if not exists nova_core.plan (
     kind varchar not null,
     until number(30, 0),
-    snapshot_offset number(19, 0)
+    snapshot_offset number(19, 0),
+    since_ms number(19, 0)
 );
 
 -- The rows that this run merges: one for each row and position.

@@ -1,7 +1,7 @@
 """Land and merge the lives of model shops, each up to the first thing that is wrong. Run by the environment ``snowflake``.
 
-Reads one life a line from stdin, ``[seed, source]`` or ``[seed, source, old, new]``, which spoils a statement; answers each with
-a line: what is wrong, and how many merges there were.
+Reads one life a line from stdin, ``[seed, source]`` or ``[seed, source, old, new]``, which spoils a statement; the name of a
+mishap (`mishaps`) may stand for the seed. Answers each with a line: what is wrong, and how many merges there were.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mishaps import MISHAPS, Topics
 from model import Model, run
 from nova import merge, warehouse
 from nova.load import Message
@@ -114,6 +115,19 @@ def live(store: Warehouse, raw: Any, seed: int, source: str, statements: list[st
     return merges
 
 
+def suffer(store: Warehouse, raw: Any, name: str, source: str, statements: list[str]) -> None:
+    """Let a mishap happen; in the end all is as in the shop, and nothing waits."""
+    warehouse.merge_statements = lambda: statements  # type: ignore[assignment]
+    forget(store)
+    model = Model(5, source)
+    topics = Topics(model, store, raw, land)
+    MISHAPS[name](topics)
+    topics.land()
+    found = rows_now(store)
+    assert found == model.state, difference(found, model.state)
+    assert topics.left() == 0, f"{topics.left()} changes are left over"
+
+
 def opened() -> tuple[Warehouse, Any]:
     """A warehouse in memory, with the mends of the local cloud's, and the database beneath it."""
     spec = importlib.util.spec_from_file_location("mends", ROOT / "infra" / "local" / "snowflake_server.py")
@@ -138,7 +152,10 @@ def main() -> None:
             answer["wrong"] = f"there is nothing to spoil: {spoil[0]}"
         else:
             try:
-                answer["merges"] = live(store, raw, seed, source, statements)
+                if isinstance(seed, str):
+                    suffer(store, raw, seed, source, statements)
+                else:
+                    answer["merges"] = live(store, raw, seed, source, statements)
             except AssertionError as error:
                 answer["wrong"] = f"wrong: {error}"
         print(json.dumps(answer), flush=True)

@@ -18,6 +18,8 @@ from nova.warehouse import TABLES
 NAMED = Names("orrery-test")
 PARTITIONS = 3
 FILE = 1 << 40
+SINCE_MS = 1_700_000_000_000
+"""When the first message was sent; each later one a millisecond after the one before."""
 Row = dict[str, Any]
 State = dict[tuple[str, int], Row]
 """Rows by table and key."""
@@ -185,7 +187,8 @@ class Model:
 
     def _notify(self, kind: str, status: str, table: str = "", rows: int = 0) -> None:
         more = {"scanned_collection": f"shop.{table}", "total_rows_scanned": str(rows)} if table else {}
-        value = {"id": "1", "aggregate_type": kind, "type": status, "additional_data": more, "timestamp": 1}
+        at = SINCE_MS + len(self.said)
+        value = {"id": "1", "aggregate_type": kind, "type": status, "additional_data": more, "timestamp": at}
         self.said.append(("notifications", json.dumps({"id": "1"}), value))
 
     # -- the topics ---------------------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ class Model:
             partition = 0 if name in CONTROL else hash_of(key) % partitions
             line = waiting.setdefault((name, partition), [])
             text = None if value is None else json.dumps(value, ensure_ascii=False)
-            line.append(Message(NAMED.topic(name), partition, len(line), key, text, 1_700_000_000_000))
+            line.append(Message(NAMED.topic(name), partition, len(line), key, text, SINCE_MS + number))
         while waiting:
             batch = []
             for place in list(waiting):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nova import metrics, warehouse
-from nova.load import SCHEMAS, Message, Names, write
+from nova.load import SCHEMAS, Landing, Loader, Message, Names, OutOfStep, read, write
 from nova.views import Change, column_type, compare, expression
 
 from .model import NAMED, run
@@ -67,15 +69,108 @@ def test_all_that_debezium_says_fits_the_schemas() -> None:
             "orders",
             {"op": "c", "after": {"id": 1}, "source": {"connector": "mysql", "snapshot": "f", "table": "customers"}},
         ),
+        (
+            "orders",
+            {
+                "op": "d",
+                "after": None,
+                "source": {"connector": "mysql", "snapshot": "false", "table": "orders"},
+                "transaction": None,
+            },
+        ),
+        (
+            "orders",
+            {
+                "op": "r",
+                "after": {"id": 1},
+                "source": {"connector": "mysql", "snapshot": "true", "table": "orders", "file": "binlog.000001"},
+            },
+        ),
+        (
+            "orders",
+            {
+                "op": "r",
+                "after": {"id": 1},
+                "source": {"connector": "postgresql", "snapshot": "true", "table": "orders", "lsn": None},
+            },
+        ),
         ("transaction", {"status": "END", "id": "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"}),
     ],
-    ids=["operation", "without its key", "another table", "a global transaction id"],
+    ids=[
+        "operation",
+        "without its key",
+        "another table",
+        "no transaction",
+        "no position",
+        "no LSN",
+        "a global transaction id",
+    ],
 )
 def test_what_would_be_merged_wrongly_does_not_fit(name: str, document: dict[str, object]) -> None:
     import jsonschema
 
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
+
+
+class Store(warehouse.Warehouse):
+    """A warehouse that has landed three messages, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self.told.append(statement)
+        if statement.startswith("select loader"):
+            return [("me",)]
+        return [("t", 0, 3)] if statement.startswith("select topic") else []
+
+
+def test_a_batch_is_not_landed_again_after_a_commit_whose_answer_was_lost() -> None:
+    store = Store()
+    Landing(store, "me").put([], {("t", 0): 5}, {("t", 0): 3})
+    assert store.told[-1] == "commit"
+    for before in ({}, {("t", 0): 2}):
+        store.told.clear()
+        with pytest.raises(OutOfStep):
+            Landing(store, "me").put([Message("t", 0, 2, "k", "{}")], {("t", 0): 3}, before)
+        assert store.told[-1] == "rollback" and not [each for each in store.told if each.startswith("copy")]
+
+
+def test_a_partition_that_is_added_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = object.__new__(Loader)  # without a client of Kafka
+    loader.named, loader.looked, loader.places = NAMED, -1e9, [("t", 0)]
+    found, entered = [("t", 0)], []
+    monkeypatch.setattr(loader, "_partitions_now", lambda: list(found))
+    monkeypatch.setattr(loader, "enter", entered.append)
+    store = Store()
+    loader.look_around(store)
+    assert entered == []
+    found.append(("t", 1))
+    loader.look_around(store)
+    assert entered == [store]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (b'{"id": 1}', None, ""),
+        (None, None, ""),
+        (None, b"{}", "no_key"),
+        (b"\xff", b"{}", "key_not_utf8"),
+        (b"{}", b'{"op": NaN}', "not_json"),
+        (b"{}", b'{"op": "c", "op": "d"}', "not_json"),
+        (b"{}", b'{"op": "\\ud800"}', "not_json"),
+        (b"{}", b'{"op": "c"}', ""),
+        (b"{}", b"\xff", "not_json"),
+    ],
+)
+def test_what_would_stop_the_merge_is_a_dead_letter(key: bytes | None, value: bytes | None, reason: str) -> None:
+    assert read(key, value, keyed=True)[0] == reason
+
+
+def test_the_border_of_a_transaction_needs_no_key() -> None:
+    assert read(None, b'{"status": "END"}', keyed=False) == ("", "", {"status": "END"})
 
 
 def test_topics_begin_with_the_stacks_name() -> None:

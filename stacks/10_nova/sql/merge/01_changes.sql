@@ -3,7 +3,7 @@
 -- Positions are the source's own. They are doubled: a transaction is at an odd one, and a snapshot, which lies between two
 -- transactions, at an even one. MySQL: number of the binlog file times 2^40, and the place in it. PostgreSQL: LSN.
 insert into nova_core.changes (
-    source_table, kafka_partition, kafka_offset, kind, tx, tx_order, position, op, row_key, image, source_ms
+    source_table, kafka_partition, kafka_offset, kind, tx, tx_order, position, op, row_key, image, source_ms, sent_ms
 )
 with arrived as (
     select
@@ -36,7 +36,12 @@ with arrived as (
             else 2 * record:source:lsn::number(20, 0)
         end as position,
         case when record:op::varchar = 'd' then null else record:after end as image,
-        record:source:ts_ms::number(19, 0) as source_ms
+        record:source:ts_ms::number(19, 0) as source_ms,
+        produced_ms as sent_ms,
+        -- A snapshot that is taken again may read the same row at the same place: both are kept, to count each snapshot by itself.
+        case
+            when record:op::varchar = 'r' and coalesce(record:source:snapshot::varchar, '') <> 'incremental' then produced_ms
+        end as full_ms
     from nova_landing.arrivals
     where record:op is not null
 )
@@ -51,15 +56,18 @@ select
     arrived.op,
     arrived.row_key,
     arrived.image,
-    arrived.source_ms
+    arrived.source_ms,
+    arrived.sent_ms
 from arrived
 left join nova_core.changes as known
     on arrived.source_table = known.source_table
     and arrived.kind = known.kind
-    and (
-        (arrived.kind = 'transaction' and arrived.tx = known.tx and arrived.tx_order = known.tx_order)
-        or (arrived.kind <> 'transaction' and arrived.position = known.position and arrived.row_key = known.row_key)
-    )
+    and coalesce(arrived.tx, '') = coalesce(known.tx, '')
+    and coalesce(arrived.tx_order, 0) = coalesce(known.tx_order, 0)
+    and coalesce(arrived.position, 0) = coalesce(known.position, 0)
+    and case when arrived.kind = 'transaction' then '' else arrived.row_key end
+    = case when known.kind = 'transaction' then '' else known.row_key end
+    and coalesce(arrived.full_ms, 0) = case when known.kind = 'full' then known.sent_ms else 0 end
 where known.kafka_offset is null
 qualify row_number() over (
     partition by
@@ -68,6 +76,7 @@ qualify row_number() over (
         coalesce(arrived.tx, ''),
         coalesce(arrived.tx_order, 0),
         coalesce(arrived.position, 0),
+        coalesce(arrived.full_ms, 0),
         case when arrived.kind = 'transaction' then '' else arrived.row_key end
     order by arrived.kafka_partition, arrived.kafka_offset
 ) = 1;

@@ -1,34 +1,51 @@
 -- Decide what can be merged.
 --
 -- A whole snapshot, when Debezium has said how many rows it read of each table and all of them are here. Until then nothing: a
--- transaction would build on rows that are missing. Else transactions: as many, in the order of their commits, as are here whole.
-insert into nova_core.plan (kind, until, snapshot_offset)
-with snapshot as (
+-- transaction would build on rows that are missing. Rows that were sent before this snapshot began are
+-- of one that broke off. Else transactions: as many, in the order of their commits, as are here whole.
+insert into nova_core.plan (kind, until, snapshot_offset, since_ms)
+with told as (
     select
         max(case when status = 'STARTED' then kafka_offset end) as started,
         max(case when status = 'COMPLETED' then kafka_offset end) as completed
     from nova_core.notifications
     where snapshot = 'Initial Snapshot'
 ),
+snapshot as (
+    select told.started, told.completed, began.told_ms as since_ms
+    from told
+    left join nova_core.notifications as began on told.started = began.kafka_offset
+),
 newest as (
-    select max(position) as position from nova_core.changes where kind = 'full'
+    select max(changes.position) as position
+    from nova_core.changes as changes
+    cross join snapshot
+    where changes.kind = 'full' and changes.sent_ms >= snapshot.since_ms
 ),
 here as (
-    select changes.source_table, count(*) as found
-    from nova_core.changes as changes, newest
-    where changes.kind = 'full' and changes.position = newest.position
+    select changes.source_table, count(distinct changes.row_key) as found
+    from nova_core.changes as changes
+    cross join snapshot
+    cross join newest
+    where changes.kind = 'full' and changes.sent_ms >= snapshot.since_ms and changes.position = newest.position
     group by changes.source_table
+),
+known as (
+    select distinct source_table from nova_core.current_rows
 ),
 lacking as (
     select count(*) as tables_lacking
-    from nova_core.notifications as told
+    from nova_core.tables as captured
     cross join snapshot
-    inner join nova_core.tables as captured on told.source_table = captured.source_table
-    left join here on told.source_table = here.source_table
-    where told.snapshot = 'Initial Snapshot'
+    left join nova_core.notifications as told
+        on captured.source_table = told.source_table
+        and told.snapshot = 'Initial Snapshot'
         and told.status = 'TABLE_SCAN_COMPLETED'
         and told.kafka_offset between snapshot.started and snapshot.completed
-        and coalesce(here.found, 0) < told.scanned
+    left join here on captured.source_table = here.source_table
+    left join known on captured.source_table = known.source_table
+    -- A table that was not read lacks too: its rows are not gone.
+    where coalesce(here.found, 0) < told.scanned or (told.kafka_offset is null and known.source_table is not null)
 ),
 state as (
     select
@@ -40,7 +57,8 @@ state as (
             and snapshot.completed > snapshot.started
             and lacking.tables_lacking = 0 as is_whole,
         coalesce(newest.position, progress.position, 0) as snapshot_position,
-        snapshot.completed
+        snapshot.completed,
+        snapshot.since_ms
     from nova_core.progress as progress, snapshot, newest, lacking
 ),
 arrived as (
@@ -52,13 +70,15 @@ arrived as (
 waiting as (
     select
         transactions.position,
-        max(case when coalesce(arrived.events, 0) < parts.events then 1 else 0 end) as is_partial
+        max(
+            case when transactions.tx like 'dead letter %' or coalesce(arrived.events, 0) < parts.events then 1 else 0 end
+        ) as is_partial
     from nova_core.transactions as transactions
     cross join state
     left join nova_core.transaction_parts as parts
         on transactions.tx = parts.tx and transactions.position = parts.position
     left join arrived on parts.tx = arrived.tx and parts.source_table = arrived.source_table
-    where transactions.position > coalesce(state.position, -1)
+    where transactions.position > coalesce(state.position, -1) or transactions.tx like 'dead letter %'
     group by transactions.position
 ),
 blocked as (
@@ -86,6 +106,7 @@ select
         when state.position is not null and ready.until_snapshot is not null then ready.until_snapshot
         else state.snapshot_position
     end,
-    state.completed
+    state.completed,
+    state.since_ms
 from state
 cross join ready;

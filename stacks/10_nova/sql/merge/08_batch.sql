@@ -48,7 +48,8 @@ chosen as (
     select changes.source_table, changes.row_key, changes.position, changes.kind, 'r', changes.image, changes.source_ms, null
     from nova_core.changes as changes
     cross join nova_core.plan as plan
-    where plan.kind = 'snapshot' and changes.kind = 'full' and changes.position = plan.until
+    where plan.kind = 'snapshot' and changes.kind = 'full' and changes.position = plan.until and changes.sent_ms >= plan.since_ms
+    qualify row_number() over (partition by changes.source_table, changes.row_key order by changes.sent_ms desc) = 1
     union all
     -- What a whole snapshot does not have is gone.
     select rows_now.source_table, rows_now.row_key, plan.until, 'full', 'd', null, null, null
@@ -59,6 +60,7 @@ chosen as (
         and rows_now.row_key = changes.row_key
         and changes.kind = 'full'
         and changes.position = plan.until
+        and changes.sent_ms >= plan.since_ms
     where plan.kind = 'snapshot' and changes.row_key is null
 ),
 compared as (

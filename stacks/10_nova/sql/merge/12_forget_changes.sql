@@ -8,18 +8,12 @@ using (
     left join nova_core.transactions as transactions
         on changes.tx = transactions.tx
         and transactions.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1))
-    left join (
-        select source_table, kafka_partition, min(kafka_offset) as first_offset
-        from nova_core.changes
-        where kind = 'full'
-        group by source_table, kafka_partition
-    ) as snapshot
-        on changes.source_table = snapshot.source_table and changes.kafka_partition = snapshot.kafka_partition
     where (changes.kind = 'transaction' and plan.kind = 'transactions' and transactions.tx is not null)
         or (changes.kind = 'incremental' and plan.kind = 'transactions'
             and changes.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1)))
         or (changes.kind = 'full' and plan.kind = 'snapshot')
-        or (changes.kind = 'transaction' and plan.kind = 'snapshot' and changes.kafka_offset < snapshot.first_offset)
+        or (changes.kind = 'transaction' and plan.kind = 'snapshot' and changes.sent_ms < plan.since_ms)
+        or (changes.kind = 'incremental' and plan.kind = 'snapshot' and changes.sent_ms < plan.since_ms)
 ) as done
 where changes.source_table = done.source_table
     and changes.kafka_partition = done.kafka_partition

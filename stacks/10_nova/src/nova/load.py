@@ -35,17 +35,25 @@ CONTROL = ("transaction", "notifications")
 """Topics beside those of the tables: ends of transactions, and what Debezium says of its snapshots."""
 MOST = 20_000
 LINGER_S = 0.15
+LOOK_S = 60.0
+"""How often topics are looked at for new partitions, in seconds."""
 BUFFER_KB = 32_768
 """What the client reads ahead, in kilobytes: a warehouse that is away costs no more memory than this."""
 FILE_FORMAT = (
     "file_format = (type = csv field_optionally_enclosed_by = '\"' empty_field_as_null = true"
     " escape_unenclosed_field = none)"
 )
+UNREADABLE = json.dumps({"status": "UNREADABLE"})
+"""What is landed in the place of a border of a transaction that is a dead letter."""
 Place = tuple[str, int]
 
 
 class TakenOver(Exception):
     """A newer loader has claimed the landing tables."""
+
+
+class OutOfStep(Exception):
+    """The warehouse is not as far as this loader believes: a commit was done whose answer was lost."""
 
 
 @dataclass(frozen=True)
@@ -103,26 +111,67 @@ class Judge:
     def __init__(self, named: Names) -> None:
         import fastjsonschema
 
+        self._tables = {named.topic(name) for name in TABLES}
         self._checks: dict[str, Callable[[Any], Any]] = {}
         for name in (*TABLES, *CONTROL):
             schema = json.loads((SCHEMAS / f"{name}.json").read_text())
             self._checks[named.topic(name)] = fastjsonschema.compile(schema)
 
-    def __call__(self, topic: str, value: bytes | None) -> tuple[str, str]:
+    def __call__(self, topic: str, key: bytes | None, value: bytes | None) -> tuple[str, str]:
         """Return why a message can't be landed: one word, and what exactly; two empty texts when it can."""
         import fastjsonschema
 
-        if value is None:
-            return "", ""
-        try:
-            document = json.loads(value)
-        except ValueError as error:  # what is not UTF-8 too
-            return "not_json", str(error)
+        reason, why, document = read(key, value, keyed=topic in self._tables)
+        if reason or value is None:
+            return reason, why
         try:
             self._checks[topic](document)
         except fastjsonschema.JsonSchemaException as error:
             return "not_by_schema", str(error)
         return "", ""
+
+
+def read(key: bytes | None, value: bytes | None, *, keyed: bool) -> tuple[str, str, Any]:
+    """Read a message as the warehouse will, which is stricter than Python.
+
+    Parameters
+    ----------
+    key, value : bytes or None
+        As they are in Kafka.
+    keyed : bool
+        Whether a change without a key can't be merged.
+
+    Returns
+    -------
+    tuple of str, str and Any
+        Why it can't be read: one word, and what exactly, both empty when it can; and the document.
+    """
+    try:
+        text = None if key is None else key.decode()
+    except UnicodeDecodeError as error:
+        return "key_not_utf8", str(error), None
+    if value is None:
+        return "", "", None
+    if keyed and not text:
+        return "no_key", "a change needs its row's key: has the table lost its primary key?", None
+    try:
+        document = json.loads(value.decode(), parse_constant=_refuse, object_pairs_hook=_once_each)
+        json.dumps(document, ensure_ascii=False).encode()  # half a character is none
+    except ValueError as error:  # what is not UTF-8 too
+        return "not_json", str(error), None
+    return "", "", document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; the warehouse refuses one with a name twice, where Python takes the last."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("an object has a name twice")
+    return made
 
 
 class Landing:
@@ -158,7 +207,7 @@ class Landing:
         found = self.store.query("select topic, kafka_partition, next_offset from nova_landing.offsets")
         return {(str(topic), int(partition)): int(offset) for topic, partition, offset in found}
 
-    def put(self, messages: Sequence[Message], next_offsets: Mapping[Place, int]) -> None:
+    def put(self, messages: Sequence[Message], next_offsets: Mapping[Place, int], before: Mapping[Place, int]) -> None:
         """Land a batch, whole or not at all.
 
         Parameters
@@ -167,9 +216,13 @@ class Landing:
             Those that are to be landed; none twice.
         next_offsets : mapping
             How far each partition is landed with them, dead letters counted.
+        before : mapping
+            How far it was; a partition that was never landed is not in it.
 
         Raises
         ------
+        OutOfStep
+            It is landed as far as elsewhere; nothing is done.
         TakenOver
             A newer loader has come.
         """
@@ -182,6 +235,9 @@ class Landing:
             fault_point("staged")
             with self.store.transaction():
                 self._next_batch()
+                landed = self.offsets()  # behind the update above, which waits for whoever else is at it
+                if any(landed.get(place) != before.get(place) for place in next_offsets):
+                    raise OutOfStep("the warehouse is not as far as this loader believes")
                 if messages:
                     self._copy(path.name)
                 fault_point("copied")
@@ -260,6 +316,8 @@ class Loader:
         self.judge = Judge(named)
         self.landing: Landing | None = None
         self.next: dict[Place, int] = {}
+        self.places: list[Place] = []
+        self.looked = 0.0
 
     def enter(self, store: Warehouse) -> None:
         """Begin, or begin again, where the warehouse says."""
@@ -270,12 +328,34 @@ class Loader:
         if first:
             self.landing.claim()
         self.next = self.landing.offsets()
+        self.places = self._partitions()
+        self.consumer.assign([TopicPartition(*place, self.next.get(place, OFFSET_BEGINNING)) for place in self.places])
+
+    def look_around(self, store: Warehouse) -> None:
+        """Begin again, once a minute, where topics have got partitions more."""
+        if time.monotonic() - self.looked < LOOK_S:
+            return
+        if self._partitions_now() != self.places:
+            log("info", "more_partitions")
+            self.enter(store)
+
+    def _partitions_now(self) -> list[Place]:
+        from confluent_kafka import KafkaException
+
+        try:
+            return self._partitions()
+        except KafkaException as error:  # brokers that are away are asked again later
+            self.looked = time.monotonic()
+            log("warning", "kafka", error=str(error))
+            return self.places
+
+    def _partitions(self) -> list[Place]:
         present = self.consumer.list_topics(timeout=20).topics
+        self.looked = time.monotonic()
         lacking = [topic for topic in self.named.topics if topic not in present]
         if lacking:
             raise LookupError(f"there is no topic {lacking[0]}: has the stack been deployed?")
-        places = [(topic, number) for topic in self.named.topics for number in present[topic].partitions]
-        self.consumer.assign([TopicPartition(*place, self.next.get(place, OFFSET_BEGINNING)) for place in places])
+        return [(topic, number) for topic in self.named.topics for number in sorted(present[topic].partitions)]
 
     def land(self, timeout_s: float = LINGER_S) -> int:
         """Land what has come within a moment; return how many messages that were."""
@@ -286,17 +366,20 @@ class Loader:
             return 0
         good, dead = [], []
         for each in came:
-            reason, why = self.judge(each.topic(), each.value())
+            reason, why = self.judge(each.topic(), each.key(), each.value())
             if reason:
                 place = each.topic(), each.partition(), each.offset()
                 dead.append(DeadLetter(*place, reason, why, each.key(), each.value()))
+                if each.topic() == self.named.topic("transaction"):
+                    # Perhaps an end: the merge must know of it, and wait (sql/merge/02_transactions.sql).
+                    good.append(Message(*place, None, UNREADABLE, each.timestamp()[1]))
             else:
                 good.append(_message(each))
         self._set_aside(dead)
         next_offsets: dict[Place, int] = {}
         for each in came:
             next_offsets[each.topic(), each.partition()] = each.offset() + 1
-        self.landing.put(good, next_offsets)
+        self.landing.put(good, next_offsets, self.next)
         self.next |= next_offsets
         self._tell_group(next_offsets)
         metrics.landed(len(came), len(dead), self.lag(), time.monotonic() - started)
@@ -377,8 +460,13 @@ def follow(loader: Loader, stopped: threading.Event, done: Callable[[Loader, int
         loader.enter(store)
         log("info", "landing", topics=len(loader.named.topics))
         while not stopped.is_set():
-            if done(loader, loader.land()):
-                return
+            try:
+                if done(loader, loader.land()):
+                    return
+            except OutOfStep as error:
+                log("warning", "out_of_step", error=str(error))
+                loader.enter(store)
+            loader.look_around(store)
 
     warehouse.insist(landing, stopped)
 

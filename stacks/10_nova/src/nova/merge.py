@@ -57,7 +57,9 @@ def merge(store: Warehouse) -> Merged:
         kind, until = store.query("select kind, until from nova_core.plan")[0]
         rows, newest = store.query("select count(*), max(source_ms) from nova_core.batch")[0]
     fault_point("merged")
-    done = None if until is None or (before is not None and int(until) <= before) else int(until)
+    # A snapshot may lie before what is merged: its source was restored.
+    is_new = until is not None and (kind == "snapshot" or before is None or int(until) > before)
+    done = int(until) if is_new else None
     newest_ms = None if newest is None else int(newest)
     return Merged(str(kind), done, int(rows), time.monotonic() - started, newest_ms)
 
