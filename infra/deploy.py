@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import ledger, runbook, settings, targets
+from infra import ledger, runbook, settings, targets, topics
 from infra import stack as stacks
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
@@ -111,6 +111,8 @@ def _opened(info: StackInfo, target: Target, folder: Path, local: Cloud | None, 
     """Build a stack, write its configuration and initialise Terraform."""
     with ui.step(f"building {info.id}"):
         stack, configuration = stacks.create(info, target, folder)
+    if local:  # a choice may need another server than those of all: its stand-in is told where it is
+        _start(local, sorted(set(stack.stand_ins.values()) - set(info.services)), ui)
     terraform = Terraform(
         folder,
         {**target.environment, **(_stand_in_variables(stack, local) if local else {})},
@@ -176,6 +178,8 @@ def deploy(
         if saved and settings.choices(info):  # it may have been planned with other settings than this command's
             at.stack, _ = stacks.create(settings.remember(info, state.outputs)[0], at.target, at.terraform.folder)
         live = at.live_from(state)
+        if at.cloud and "topics" in live.outputs:
+            topics.apply(live)
         _install_crontab(at, live)
         runbook.keep(at.terraform.folder, {k: v for k, v in state.outputs.items() if k not in state.secret})
         _smoke(at.stack, live, ui)

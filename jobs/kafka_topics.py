@@ -279,7 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bootstrap", help="host:port of the brokers; KAFKA_BOOTSTRAP_SERVERS else")
     commands = parser.add_subparsers(dest="command", required=True)
     applies = commands.add_parser("apply", help="make, grow and configure the declared topics")
-    applies.add_argument("--topics", type=Path, required=True, help="a JSON file: the module's output `topics`")
+    source = "a JSON file: the module's output `topics`; what KAFKA_TOPICS holds else"
+    applies.add_argument("--topics", type=Path, help=source)
     applies.add_argument("--check", action="store_true", help="change nothing, only tell what differs")
     removes = commands.add_parser("remove", help="delete the topics and idle groups of a stack")
     removes.add_argument("--prefix", required=True, help="how their names begin")
@@ -306,7 +307,7 @@ def _run(given: argparse.Namespace, cluster: Cluster) -> int:
         for name in cluster.remove(given.prefix):
             print(f"removed {name}")
         return 0
-    topics = read(json.loads(given.topics.read_text()))
+    topics = read(json.loads(given.topics.read_text() if given.topics else os.environ["KAFKA_TOPICS"]))
     lines = apply(cluster, topics, check=given.check)
     for line in lines:
         print(line)

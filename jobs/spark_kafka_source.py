@@ -32,6 +32,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_MESSAGES, BATCH_MESSAGES, BATCH_BYTES = 500, 10_000, 4 << 20
 POLL_S = 0.05
+LAST_MS = 253_402_300_799_999  # the year 9999; producers may name later ones, which overflow in microseconds
 ASK_S = 10.0
 PAUSE_S = 0.3
 TRANSIENT = {
@@ -378,7 +379,7 @@ def record_batch(wanted: Slice, messages: Sequence[Any]) -> pa.RecordBatch:
             pa.repeat(wanted.topic, len(messages)),
             pa.repeat(pa.scalar(wanted.partition, pa.int32()), len(messages)),
             pa.array([each.offset() for each in messages], pa.int64()),
-            pa.array([stamp[1] * 1000 for stamp in stamps], pa.timestamp("us", tz="UTC")),
+            pa.array([min(stamp[1], LAST_MS) * 1000 for stamp in stamps], pa.timestamp("us", tz="UTC")),
             pa.array([stamp[0] - 1 for stamp in stamps], pa.int32()),  # Kafka counts from -1, librdkafka from 0
         ],
         schema=ARROW,

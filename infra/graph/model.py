@@ -272,7 +272,8 @@ class _Reader:
         heads: Heads = "both" if rest == "both" else "end"
         if word == "grants":
             given = _mapping(value)  # or jobs, of which each has grants of its own
-            for grants in [each["grants"] for each in given.values() if "grants" in each] or [given]:
+            jobs = [each for each in given.values() if isinstance(each, Mapping) and "grants" in each]
+            for grants in [each["grants"] for each in jobs] or [given]:
                 self._read_grants(name, grants)
         elif word == "replicas":
             for region, given in _mapping(value).items():
@@ -303,6 +304,8 @@ class _Reader:
     def _read_grants(self, name: str, grants: Mapping[str, Mapping[str, Any]]) -> None:
         """Turn what a function may do into arrows: data as it flows, or what it starts."""
         for grant in grants.values():
+            if isinstance(grant, str):  # an output of the module that it is about, whose address is handed over too
+                continue
             heads: set[tuple[str, Heads]] = set()
             for action in grant["actions"]:
                 verb = action.partition(":")[2]

@@ -7,13 +7,17 @@ keeps everything in memory; a folder can be asked for by a session, but then no 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
+import time
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import uvicorn
-from fakesnow import transforms
+from fakesnow import arrow, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.instance import FakeSnow
 from snowflake.connector.errors import ProgrammingError
@@ -21,6 +25,11 @@ from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+LONG, MOST_KNOWN = 300, 500
+"""Characters of a statement that is worth to be remembered, and how many are."""
+IDLE_S = 5.0
+"""How long a transaction may be idle, in seconds, before it is ended when another one needs what it holds."""
 
 
 def mend_statements(cursor: Any) -> None:
@@ -69,6 +78,78 @@ def end_broken_transactions(cursor: Any) -> None:
     cursor.execute = execute
 
 
+def end_abandoned_transactions(cursor: Any, sessions: Mapping[str, Any]) -> None:
+    """End what is left of a transaction whose client was killed, once another can't work because of it.
+
+    HTTP does not tell of a client that is gone. Snowflake ends a transaction that has been idle for five minutes and
+    keeps another waiting; here it is `IDLE_S`, and the other one gets an error and has to try again.
+
+    Parameters
+    ----------
+    cursor : type
+        fakesnow's cursor.
+    sessions : mapping
+        The server's, by token.
+    """
+    original = cursor.execute
+
+    def execute(self: Any, *arguments: Any, **named: Any) -> Any:
+        self._conn._idle_since = math.inf
+        try:
+            return original(self, *arguments, **named)
+        except duckdb.TransactionException:
+            for each in list(sessions.values()):
+                if time.monotonic() - getattr(each, "_idle_since", math.inf) > IDLE_S:
+                    with contextlib.suppress(duckdb.Error):  # it is in none
+                        each._duck_conn.execute("rollback")
+                    each._in_transaction = False
+            raise
+        finally:
+            self._conn._idle_since = time.monotonic()
+
+    cursor.execute = execute
+
+
+def remember_statements(cursor: Any) -> None:
+    """Translate a long statement once: a pipeline says the same ones each second, and each costs a tenth of one.
+
+    What a translation depends on beside the text is the session's database and schema; with parameters or variables it
+    is made anew.
+    """
+    original_execute, original_transform = cursor.execute, cursor._transform
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def execute(self: Any, command: str, *arguments: Any, **named: Any) -> Any:
+        self._asked, self._parts = command, 0
+        return original_execute(self, command, *arguments, **named)
+
+    def transform(self: Any, expression: Any, params: Any) -> Any:
+        self._parts += 1  # a merge is several
+        if params or self._conn.variables._variables or len(self._asked) < LONG:
+            return original_transform(self, expression, params)
+        key = (self._asked, self._parts, self._conn.database, self._conn.schema)
+        if key not in known:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            known[key] = original_transform(self, expression, params)
+        return known[key].copy()
+
+    cursor.execute, cursor._transform = execute, transform
+
+
+def keep_null_times(arrow: Any) -> None:
+    """Answer with null where a time is null: fakesnow takes a time apart, and clients put 1970 together again."""
+    original = arrow.timestamp_to_sf_struct
+
+    def taken_apart(times: Any) -> Any:
+        made = original(times)
+        parts = [part.fill_null(0) for part in made.flatten()]
+        missing = times.combine_chunks().is_null() if isinstance(times, pa.ChunkedArray) else times.is_null()
+        return pa.StructArray.from_arrays(parts, fields=list(made.type), mask=missing)
+
+    arrow.timestamp_to_sf_struct = taken_apart
+
+
 def name_the_source(merge: Any) -> Any:
     """Put the source's name before what a merge inserts without one, as dbt writes it.
 
@@ -84,11 +165,19 @@ def name_the_source(merge: Any) -> Any:
     return merge
 
 
+def mend(cursor: Any) -> None:
+    """Mend all that is to be mended, once in a process."""
+    end_broken_transactions(cursor)
+    mend_statements(cursor)
+    remember_statements(cursor)
+    keep_null_times(arrow)
+
+
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
-    end_broken_transactions(FakeSnowflakeCursor)
-    mend_statements(FakeSnowflakeCursor)
+    end_abandoned_transactions(FakeSnowflakeCursor, server.sessions)
+    mend(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
 
     async def health(request: Request) -> JSONResponse:

@@ -23,7 +23,7 @@ from infra.review.trees import Tree, module_of
 from infra.terraform import ACTIONS as PLANNED
 from infra.terraform import Terraform, write_configuration
 
-SETTLED = 3
+SETTLED = 4
 """The version of what is kept of a settled base; count it up when the way of settling changes."""
 ROUNDS = 5
 """How often the base is planned against its own synthetic state at most; a chain of replacements takes one each."""

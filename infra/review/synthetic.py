@@ -38,6 +38,8 @@ ARNS = {
     "aws_kms_key": "kms:{region}:{account}:key/{key_id}",
     "aws_kms_replica_key": "kms:{region}:{account}:key/{key_id}",
     "aws_lambda_function": "lambda:{region}:{account}:function:{function_name}",
+    "aws_msk_cluster": "kafka:{region}:{account}:cluster/{cluster_name}/{short}",
+    "aws_msk_serverless_cluster": "kafka:{region}:{account}:cluster/{cluster_name}/{short}",
     "aws_s3_bucket": "s3:::{bucket}",
     "aws_secretsmanager_secret": "secretsmanager:{region}:{account}:secret:{name}-{short}",
     "aws_sns_topic": "sns:{region}:{account}:{name}",
@@ -251,6 +253,9 @@ def _pretended(change: Mapping[str, Any], name: str, kind: str, facts: Mapping[s
             pattern = None
         else:
             return f"arn:{PARTITION}:{text}" if name == "arn" else text
+    # Of a password that another service keeps, or of a secret that is not known yet: modules read a name in it.
+    if name == "secret_arn" or (name == "arn" and type_ == "aws_secretsmanager_secret_version"):
+        return f"arn:{PARTITION}:secretsmanager:{facts['region']}:{facts['account']}:secret:{seed[:16]}-{short}"
     if name == "arn" or name.endswith("_arn"):
         service = type_.split("_")[1]
         return f"arn:{PARTITION}:{service}:{facts['region']}:{facts['account']}:{type_}/{seed[:16]}"

@@ -1,3 +1,8 @@
+output "admin_grants" {
+  description = "Rights of the job that makes the topics, in the shape that function, scheduled_task and spark_job take as `grants`."
+  value       = module.access.admin_grants
+}
+
 output "admin_policy" {
   description = "Policy document, as JSON, of the job that makes the topics: those topics alone."
   value       = module.access.admin_policy

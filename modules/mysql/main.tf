@@ -13,7 +13,7 @@ resource "aws_db_parameter_group" "this" {
   description = "TLS only, whole rows in the binary log, for ${var.name}"
   family      = "mysql${local.major_version}"
 
-  # What change data capture reads: whole rows, before and after, each transaction with a number that a standby knows too.
+  # What change data capture reads: whole rows, before and after.
   parameter {
     name  = "binlog_format"
     value = "ROW"
@@ -29,15 +29,16 @@ resource "aws_db_parameter_group" "this" {
     value = "full"
   }
 
+  # A number for each transaction that every copy of the database knows; without it, its place in the log names it.
   parameter {
     name         = "enforce_gtid_consistency"
-    value        = "ON"
+    value        = var.gtid ? "ON" : "OFF"
     apply_method = "pending-reboot"
   }
 
   parameter {
     name         = "gtid-mode"
-    value        = "ON"
+    value        = var.gtid ? "ON" : "OFF"
     apply_method = "pending-reboot"
   }
 

@@ -59,6 +59,13 @@ variable "engine_version" {
   }
 }
 
+variable "gtid" {
+  description = "Whether transactions have numbers that every copy of the database knows. Without them, readers of the binary log name a transaction by its place in it."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "instance_class" {
   description = "Size of the instance."
   type        = string

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -304,6 +305,42 @@ def test_a_named_cluster_takes_the_brokers_place(kafka: Cloud, tmp_path: Path, m
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:9")
     with pytest.raises(OrreryError, match="no Kafka answers at KAFKA_BOOTSTRAP=127.0.0.1:9: .*refused"):
         elsewhere.up(["kafka"])
+
+
+def test_where_the_time_of_appending_counts_no_producers_clock_is_believed(kafka: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "topics.json"
+    settings = {"message.timestamp.type": "CreateTime"}
+    for word in ("CreateTime", "LogAppendTime"):
+        settings["message.timestamp.type"] = word
+        file.write_text(json.dumps({"orrery-times-events": {"partitions": 1, "settings": settings}}))
+        assert topics_job(kafka, "apply", "--topics", str(file)).returncode == 0
+    before, tomorrow = int(time.time() * 1000), int(time.time() * 1000) + 86_400_000
+    code = """
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+topic, tomorrow, told = "orrery-times-events", int(sys.argv[2]), []
+for codec in ("none", "gzip", "lz4", "zstd"):
+    by = producer(enable_idempotence=True, compression_codec=codec, linger_ms=200)
+    for number in range(500):
+        note = lambda error, message: told.append(message.timestamp())
+        by.produce(topic, f"{number}" * 50, timestamp=tomorrow, on_delivery=note)
+    assert by.flush(20) == 0
+one = consumer("times", check_crcs=True)
+one.assign([TopicPartition(topic, 0, 0)])
+found = []
+while len(found) < 2000:
+    message = one.poll(20)
+    assert message is not None and not message.error(), message and message.error()
+    found.append(message.timestamp())
+ask = lambda moment: one.offsets_for_times([TopicPartition(topic, 0, moment)], timeout=10)[0].offset
+kinds = {kind for kind, _ in told + found}
+assert kinds == {TIMESTAMP_LOG_APPEND_TIME}, kinds
+times = sorted(at for _, at in told + found)
+say([times[0], times[-1], ask(times[0]), ask(times[-1] + 1)])
+"""
+    first, last, at_first, after_last = run(kafka, code, str(tomorrow))
+    assert before <= first <= last <= time.time() * 1000
+    assert (at_first, after_last) == (0, -1), "and a search by time goes by that time"
+    kafka.drop_topics("orrery-times-")
 
 
 def test_topics_are_made_as_declared_grown_and_never_shrunk(kafka: Cloud, tmp_path: Path) -> None:

@@ -20,13 +20,15 @@ from tests.e2e.test_local_cloud import new_cloud, pid_of, restarted, until
 pytestmark = pytest.mark.e2e
 
 SNOWFLAKE = """
-import snowflake.connector, sys
+import os, signal, snowflake.connector, sys
 port, *statements = sys.argv[1:]
 with snowflake.connector.connect(
     account="orrery", user="any", password="any", host="127.0.0.1", port=int(port), protocol="http",
     database="KEPT", schema="PUBLIC", session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
 ) as connection:
     for statement in statements:
+        if statement == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         try:
             rows = connection.cursor().execute(statement.removeprefix("try ")).fetchall()
         except snowflake.connector.errors.ProgrammingError as error:
@@ -124,6 +126,21 @@ def test_snowflake_takes_what_dbt_writes(warehouses: Cloud) -> None:
     assert found == "[('Adonis', 0.764), ('Icarus', 0.827), ('Toro', 0.4358)]"
 
 
+def test_a_null_time_is_read_as_null(warehouses: Cloud) -> None:
+    for kind in ("timestamp_ntz", "timestamp_tz"):
+        said = ask(warehouses, "snowflake", f"select null::{kind}, '2020-01-01 00:00:00'::{kind} is null")
+        assert said == "[(None, False)]"
+
+
+def test_a_statement_said_again_means_what_it_says_now(warehouses: Cloud) -> None:
+    long = "select count(*) from numbers where n > 0 " + " ".join(f"and n <> {-number}" for number in range(40))
+    there = ["create or replace table kept.public.numbers as select 1 as n", long]
+    assert ask(warehouses, "snowflake", *there) == "[(1,)]"
+    assert ask(warehouses, "snowflake", "insert into kept.public.numbers select 2", long) == "[(2,)]"
+    other = ["create schema if not exists kept.other", "create or replace table kept.other.numbers as select 7 as n"]
+    assert ask(warehouses, "snowflake", *other, "use schema kept.other", long) == "[(1,)]"
+
+
 def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None:
     ask(warehouses, "snowflake", "create or replace table kept.public.broken (n integer)")
     failing = (
@@ -134,6 +151,16 @@ def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None
     count = "select count(*) from kept.public.broken"
     assert "rolled back" in ask(warehouses, "snowflake", *failing, f"try {count}")
     assert ask(warehouses, "snowflake", *failing, f"try {count}", count) == "[(0,)]"
+
+
+def test_who_was_killed_in_a_transaction_keeps_others_waiting_for_seconds_only(warehouses: Cloud) -> None:
+    ask(warehouses, "snowflake", "create or replace table kept.public.held (n integer)")
+    ask(warehouses, "snowflake", "insert into kept.public.held values (1)")
+    killed = call(warehouses, "snowflake", "begin", "update kept.public.held set n = 2", "die")
+    assert killed.returncode == -signal.SIGKILL
+    update = "update kept.public.held set n = n + 10"
+    until(lambda: call(warehouses, "snowflake", update).returncode == 0, 60)
+    assert ask(warehouses, "snowflake", "select n from kept.public.held") == "[(11,)]"
 
 
 def test_bigquery_takes_what_dbt_writes(warehouses: Cloud) -> None:

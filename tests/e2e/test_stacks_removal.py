@@ -13,7 +13,9 @@ pytestmark = pytest.mark.e2e
 REGIONS = ["us-east-1", "eu-west-1"]
 
 
-@pytest.mark.parametrize("stack", ["01_meteor", "02_comet", "04_orbit", "07_nebula", "14_blackhole"])
+@pytest.mark.parametrize(
+    "stack", ["01_meteor", "02_comet", "04_orbit", "07_nebula", "09_quasar", "10_nova", "14_blackhole"]
+)
 def test_destroying_a_stack_leaves_nothing(
     orrery: Any, deployments: dict[str, Any], destroyed: dict[str, Any], local_cloud: Cloud, stack: str
 ) -> None:

@@ -451,7 +451,9 @@ def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files
     info = plant("70_quasar", code)
     with deploy.session(info, "local", Ui()) as at:
         at.terraform.plan()
-    assert cloud.asked[1:] == [("provision", "70_quasar_north"), ("provision", "70_quasar_south")]
+    started, *provided = [each for each in cloud.asked if each[0] in ("provision", "up") and each != ("up", ["aws"])]
+    assert started == ("up", ["postgres"]), "the server is there before its databases are asked for"
+    assert provided == [("provision", "70_quasar_north"), ("provision", "70_quasar_south")]
     seen = terraform.log[-2]["environment"]
     assert seen["TF_VAR_north_standin_password"] == "s3cret-password"
     assert '"database": "70_quasar_north"' in seen["TF_VAR_north_standin"]

@@ -157,6 +157,14 @@ def test_several_grants_on_one_thing_are_one_arrow() -> None:
     assert says(picture) == {"f <-> lake: data"}
 
 
+def test_a_grant_that_another_module_names_leaves_the_arrow_to_what_is_handed_over_with_it() -> None:
+    grants = {"read": '${module.stream.grants["f"]["read"]}'}
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "${module.stream.bootstrap_servers}"}
+    stream = {"uses": "kafka", "name": "stream"}
+    picture = pictured(f={"uses": "function", "grants": grants, "environment": environment}, stream=stream)
+    assert says(picture) == {"f <-> stream: data"}
+
+
 @pytest.mark.parametrize(
     ("source", "line"),
     [

@@ -19,10 +19,11 @@ from infra.errors import OrreryError
 from infra.local import Cloud, kafka
 from infra.local.broker import groups as groups_module
 from infra.local.broker import log, wire
+from infra.local.broker.checksum import crc32c
 from infra.local.broker.groups import Groups, Journal, Offset
 from infra.local.broker.log import Partition, Refused, Topics
 from infra.local.broker.server import Broker
-from infra.local.broker.transactions import Transactions, crc32c, marker
+from infra.local.broker.transactions import Transactions, marker
 from infra.local.service import Place
 from infra.paths import ROOT
 from jobs import kafka_topics
@@ -37,6 +38,11 @@ def batch(
     rest = log.HEADER.pack(0, 0, 0, 2, 0, 0x10 if open else 0, count - 1, at, at, producer, epoch, sequence, count)[21:]
     rest += b"r" * 20 * count
     return struct.pack(">qiibI", 0, len(rest) + 9, 0, 2, zlib.crc32(rest)) + rest
+
+
+def valid(sent: bytes) -> bytes:
+    """Return a batch with the checksum that it has to have."""
+    return sent[:17] + struct.pack(">I", crc32c(sent[21:])) + sent[21:]
 
 
 def failing_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, at: int = 1) -> None:
@@ -175,6 +181,43 @@ def test_a_moment_is_found_by_its_batch(tmp_path: Path) -> None:
     for at in (1000, 2000, 3000):
         part.append(batch(2, at=at))
     assert part.at_time(1500) == (2, 2000) and part.at_time(0) == (0, 1000) and part.at_time(9000) == (-1, -1)
+
+
+def test_where_the_time_of_appending_counts_the_batch_says_it_and_its_checksum_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"message.timestamp.type": "LogAppendTime"}
+    part = Partition(tmp_path, settings)
+    monkeypatch.setattr(log.time, "time", lambda: 2000.5)
+    for count in (1, 3, 50, 7000):
+        part.append(valid(batch(count, at=9_000_000_000_000)))  # by a clock that is in the year 2255
+    again = valid(batch(2, producer=7, sequence=0, at=1000))
+    part.append(again)
+    monkeypatch.setattr(log.time, "time", lambda: 2003.0)
+    assert part.appended_at(part.append(again)) == 2_000_500, "one that is sent again was appended the first time"
+    for found, piece in log.batches(part.read(0, 1 << 30, part.end)):
+        assert (found.latest_ms, found.attributes & 0x08) == (2_000_500, 0x08)
+        assert crc32c(bytes(piece[21:])) == struct.unpack_from(">I", piece, 17)[0], found
+    assert part.at_time(2_000_500) == (0, 2_000_500) and part.at_time(2_000_501) == (-1, -1)
+    part.close()
+    assert Partition(tmp_path, settings).at_time(2_000_500) == (0, 2_000_500), "and so it is after a restart"
+
+
+def test_a_batch_that_was_damaged_on_its_way_is_still_damaged_with_the_brokers_time(tmp_path: Path) -> None:
+    part = Partition(tmp_path, {"message.timestamp.type": "LogAppendTime"})
+    part.append(valid(batch(5))[:-1] + b"x")
+    ((_, piece),) = log.batches(part.read(0, 1 << 20, part.end))
+    assert crc32c(bytes(piece[21:])) != struct.unpack_from(">I", piece, 17)[0]
+
+
+def test_whose_time_counts_is_the_topics_word_and_not_the_producers(tmp_path: Path) -> None:
+    part = Partition(tmp_path, {})
+    sent = valid(batch(1, at=1000))
+    assert part.appended_at(part.append(sent)) == -1 and part.at_time(0) == (0, 1000)
+    with pytest.raises(Refused, match="LogAppendTime is the topic's to say"):
+        part.append(sent[:21] + b"\0\x08" + sent[23:])
+    with pytest.raises(Refused, match="Invalid value Sometimes for configuration message.timestamp.type"):
+        log.check_settings({"message.timestamp.type": "Sometimes"})
 
 
 def test_a_topic_is_made_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ proven with librdkafka and with Kafka's own Java clients. Nothing of it is for p
     Bytes to dictionaries and back, by a table of the requests.
 ``log``
     Topics and partitions: batches as clients send them, appended to segments.
+``checksum``
+    CRC-32C, and what it becomes when the broker writes its own time into a batch.
 ``groups``
     Consumer groups: who reads which partition, and how far.
 ``transactions``

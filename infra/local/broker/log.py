@@ -23,11 +23,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.local.broker import checksum
+
 HEADER = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length of the rest, leader epoch, magic, CRC-32C, attributes, last offset's delta, first and last time
 in ms, producer, its epoch, first sequence number, number of records."""
 BEFORE_LENGTH = 12  # base offset and length don't count in the length
-TRANSACTIONAL, CONTROL = 0x10, 0x20
+LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
 MARKER_AT = 61 + 5  # in a control batch: after length, attributes, time, offset and key length, one byte each
 REMEMBERED = 5  # batches that an idempotent producer may send again
 SEQUENCES = 1 << 31
@@ -62,7 +64,7 @@ class Refused(Exception):
 
 UNKNOWN_TOPIC, CORRUPT, TOO_LARGE, OUT_OF_RANGE = 3, 2, 10, 1
 OUT_OF_ORDER, OLD_EPOCH, WRONG_FORMAT, INVALID_TOPIC, TOPIC_EXISTS = 45, 47, 43, 17, 36
-INVALID_PARTITIONS, INVALID_CONFIG = 37, 40
+INVALID_PARTITIONS, INVALID_CONFIG, INVALID_TIMESTAMP = 37, 40, 32
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class Partition:
         Raises
         ------
         Refused
-            Too large, out of order, of a producer that was replaced, or not a batch.
+            Too large, out of order, of a producer that was replaced, stamped as only a topic may, or not a batch.
         """
         first = -1
         for batch, piece in batches(data):
@@ -190,14 +192,33 @@ class Partition:
                 raise Refused(TOO_LARGE, f"a batch of {batch.size} bytes")
             if batch.attributes & CONTROL:
                 raise Refused(CORRUPT, "a control batch from a client")
+            if batch.attributes & LOG_APPEND_TIME:
+                raise Refused(INVALID_TIMESTAMP, "LogAppendTime is the topic's to say, not a producer's")
             base = self._again(batch) if batch.producer >= 0 else None
             if base is None:
                 base = self.end
-                self._write(batch, bytes(piece))
+                kept = bytes(piece)
+                if self._says_time:
+                    kept = checksum.appended_at(kept, int(time.time() * 1000))
+                self._write(batch, kept)
             first = base if first < 0 else first
         if first < 0:
             raise Refused(CORRUPT, "no batch at all")
         return first
+
+    def appended_at(self, offset: int) -> int:
+        """Return when the batch with an offset was appended, in ms since 1970; -1 where producers say the time."""
+        if not self._says_time:
+            return -1
+        segment = self.segments[self._segment_of(offset)]
+        number = bisect.bisect_right(segment.offsets, offset) - 1
+        if number < 0:  # it is deleted already
+            return -1
+        return header(os.pread(segment.file, HEADER.size, segment.places[number])).latest_ms
+
+    @property
+    def _says_time(self) -> bool:
+        return self.setting("message.timestamp.type") == "LogAppendTime"
 
     def mark(self, marker: bytes, producer: int) -> None:
         """End a producer's transaction; nothing when it has none here."""
@@ -495,6 +516,8 @@ def check_settings(settings: Mapping[str, str]) -> None:
         if name not in DEFAULTS:
             raise Refused(INVALID_CONFIG, f"Unknown topic config name: {name}")
         if name == "cleanup.policy" and not set(value.split(",")) <= {"delete", "compact"}:
+            raise Refused(INVALID_CONFIG, f"Invalid value {value} for configuration {name}")
+        if name == "message.timestamp.type" and value not in ("CreateTime", "LogAppendTime"):
             raise Refused(INVALID_CONFIG, f"Invalid value {value} for configuration {name}")
         if name not in WORDS:
             try:

@@ -190,7 +190,8 @@ class Broker:
             if transactional_id is not None:
                 for batch, _ in batches(records):
                     self.transactions.check_produce(transactional_id, batch.producer, batch.epoch, topic, part["index"])
-            answer |= {"base_offset": partition.append(records), "log_start": partition.start}
+            base = partition.append(records)
+            answer |= {"base_offset": base, "append_time": partition.appended_at(base), "log_start": partition.start}
         except Refused as error:
             answer |= {"error": error.code, "message": error.message}
         except OSError as error:

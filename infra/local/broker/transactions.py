@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from infra.local.broker.checksum import crc32c
 from infra.local.broker.groups import Groups, Journal, Offset
 from infra.local.broker.log import HEADER, Refused, Topics, going_on
 
@@ -200,29 +201,3 @@ def marker(producer: int, epoch: int, *, commit: bool) -> bytes:
     record = bytes([2 * len(record)]) + record  # lengths are zigzag numbers, of one byte here
     rest = HEADER.pack(0, 0, 0, 2, 0, 0x30, 0, now, now, producer, epoch, -1, 1)[21:] + record
     return struct.pack(">qiibI", 0, len(rest) + 9, 0, 2, crc32c(rest)) + rest
-
-
-def _table() -> list[int]:
-    found = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
-        found.append(number)
-    return found
-
-
-_CRC = _table()
-
-
-def crc32c(data: bytes) -> int:
-    """Return the Castagnoli checksum of some bytes.
-
-    Examples
-    --------
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    value = 0xFFFFFFFF
-    for byte in data:
-        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
-    return value ^ 0xFFFFFFFF

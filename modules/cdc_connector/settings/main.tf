@@ -17,6 +17,10 @@ locals {
     "value.converter.decimal.format" = "NUMERIC"
     "value.converter.schemas.enable" = "false"
 
+    # A null is a null, also in a column with a default: the converter would write the default.
+    "key.converter.replace.null.with.default"   = "false"
+    "value.converter.replace.null.with.default" = "false"
+
     "provide.transaction.metadata"              = "true"
     "topic.creation.default.partitions"         = tostring(var.partitions)
     "topic.creation.default.replication.factor" = "-1" # the cluster's own

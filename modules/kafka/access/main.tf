@@ -6,8 +6,9 @@ locals {
       replication = min(coalesce(topic.replication, 3), var.replication)
       settings = {
         for setting, value in {
-          "cleanup.policy"    = topic.cleanup_policy
-          "max.message.bytes" = tostring(topic.max_message_bytes)
+          "cleanup.policy"         = topic.cleanup_policy
+          "max.message.bytes"      = tostring(topic.max_message_bytes)
+          "message.timestamp.type" = topic.timestamp_type
           # MSK Serverless sets it itself, and refuses a topic that names it.
           "min.insync.replicas" = var.serverless ? null : tostring(max(1, min(coalesce(topic.replication, 3), var.replication) - 1))
           "retention.ms"        = tostring(topic.retention_ms)
@@ -44,5 +45,24 @@ locals {
         }
       } : grant => what if length(what.resources) > 0
     }
+  }
+
+  admin_grants = {
+    for grant, what in {
+      connect = {
+        actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"]
+        resources = [var.cluster_arn]
+      }
+      make_topics = {
+        actions = [
+          "kafka-cluster:AlterTopic",
+          "kafka-cluster:AlterTopicDynamicConfiguration",
+          "kafka-cluster:CreateTopic",
+          "kafka-cluster:DescribeTopic",
+          "kafka-cluster:DescribeTopicDynamicConfiguration",
+        ]
+        resources = [for topic in keys(var.topics) : "${local.within["topic"]}/${topic}"]
+      }
+    } : grant => what if length(what.resources) > 0
   }
 }

@@ -1,25 +1,17 @@
+output "admin_grants" {
+  description = "Rights of the job that makes the topics, by grant."
+  value       = local.admin_grants
+}
+
 output "admin_policy" {
   description = "Policy document, as JSON, of the job that makes the topics."
   value = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(
-      [{
-        Effect   = "Allow"
-        Action   = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"]
-        Resource = [var.cluster_arn]
-      }],
-      length(var.topics) == 0 ? [] : [{
-        Effect = "Allow"
-        Action = [
-          "kafka-cluster:AlterTopic",
-          "kafka-cluster:AlterTopicDynamicConfiguration",
-          "kafka-cluster:CreateTopic",
-          "kafka-cluster:DescribeTopic",
-          "kafka-cluster:DescribeTopicDynamicConfiguration",
-        ]
-        Resource = [for topic in keys(var.topics) : "${local.within["topic"]}/${topic}"]
-      }],
-    )
+    Statement = [for name in ["connect", "make_topics"] : {
+      Effect   = "Allow"
+      Action   = local.admin_grants[name].actions
+      Resource = local.admin_grants[name].resources
+    } if contains(keys(local.admin_grants), name)]
   })
 }
 

@@ -31,5 +31,6 @@ variable "topics" {
     partitions        = number
     replication       = number
     retention_ms      = number
+    timestamp_type    = string
   }))
 }

@@ -186,13 +186,14 @@ variable "subnet_ids" {
 }
 
 variable "topics" {
-  description = "Topics by their full names, for the job that makes them. `replication` is a topic's copies, 3 at most by default; `cleanup_policy` is delete or compact; `max_message_bytes` is the largest batch."
+  description = "Topics by their full names, for the job that makes them. `replication` is a topic's copies, 3 at most by default; `cleanup_policy` is delete or compact; `max_message_bytes` is the largest batch; `timestamp_type` is CreateTime (a message's time is what its producer says) or LogAppendTime (the broker's clock)."
   type = map(object({
     cleanup_policy    = optional(string, "delete")
     max_message_bytes = optional(number, 1048588)
     partitions        = number
     replication       = optional(number)
     retention_ms      = optional(number, 604800000)
+    timestamp_type    = optional(string, "CreateTime")
   }))
   default  = {}
   nullable = false
@@ -215,6 +216,11 @@ variable "topics" {
   validation {
     condition     = alltrue([for topic in values(var.topics) : topic.retention_ms == -1 || topic.retention_ms >= 1000])
     error_message = "topics[*].retention_ms must be a second or more, or -1 for ever."
+  }
+
+  validation {
+    condition     = alltrue([for topic in values(var.topics) : contains(["CreateTime", "LogAppendTime"], topic.timestamp_type)])
+    error_message = "topics[*].timestamp_type must be CreateTime or LogAppendTime."
   }
 }
 

@@ -24,7 +24,7 @@ variables {
   kms_key_arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   vpc_id      = "vpc-0a1b2c3d"
   subnet_ids  = ["subnet-0a1b2c3d", "subnet-1a2b3c4d"]
-  topics      = { events = { partitions = 2 }, state = { partitions = 1, cleanup_policy = "compact", replication = 1 } }
+  topics      = { events = { partitions = 2, timestamp_type = "LogAppendTime" }, state = { partitions = 1, cleanup_policy = "compact", replication = 1 } }
   clients = {
     source = { writes = ["events"] }
     mover  = { reads = ["events"], writes = ["state"], groups = ["movers"], transactional_ids = ["mover-0"] }
@@ -47,6 +47,11 @@ run "applies" {
   assert {
     condition     = jsondecode(output.topics).events.settings["min.insync.replicas"] == "1"
     error_message = "how many copies have a write before it counts is said"
+  }
+
+  assert {
+    condition     = [for topic in ["events", "state"] : jsondecode(output.topics)[topic].settings["message.timestamp.type"]] == ["LogAppendTime", "CreateTime"]
+    error_message = "whose clock counts is said for each topic: the producer's, unless the broker's is asked for"
   }
 
   assert {
@@ -83,7 +88,7 @@ run "applies_serverless" {
   }
 
   assert {
-    condition     = keys(jsondecode(output.topics).events.settings) == ["cleanup.policy", "max.message.bytes", "retention.ms"]
+    condition     = keys(jsondecode(output.topics).events.settings) == ["cleanup.policy", "max.message.bytes", "message.timestamp.type", "retention.ms"]
     error_message = "a serverless cluster takes no other settings of a topic"
   }
 }
@@ -238,6 +243,15 @@ run "refuses_a_policy_that_is_none" {
 
   variables {
     topics = { events = { partitions = 1, cleanup_policy = "burn" }, state = { partitions = 1 } }
+  }
+}
+
+run "refuses_a_time_that_nobody_says" {
+  command         = plan
+  expect_failures = [var.topics]
+
+  variables {
+    topics = { events = { partitions = 1, timestamp_type = "Sometimes" }, state = { partitions = 1 } }
   }
 }
 

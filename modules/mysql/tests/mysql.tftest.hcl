@@ -42,6 +42,28 @@ run "applies" {
   }
 }
 
+run "numbers_transactions" {
+  command = apply
+
+  assert {
+    condition     = length(setintersection([for each in aws_db_parameter_group.this.parameter : "${each.name}=${each.value}"], ["enforce_gtid_consistency=ON", "gtid-mode=ON"])) == 2
+    error_message = "a number for each transaction"
+  }
+}
+
+run "names_transactions_by_their_place" {
+  command = apply
+
+  variables {
+    gtid = false
+  }
+
+  assert {
+    condition     = length(setintersection([for each in aws_db_parameter_group.this.parameter : "${each.name}=${each.value}"], ["enforce_gtid_consistency=OFF", "gtid-mode=OFF"])) == 2
+    error_message = "no numbers where they are not wanted"
+  }
+}
+
 run "takes_a_minor_version" {
   command = apply
 

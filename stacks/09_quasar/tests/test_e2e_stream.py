@@ -1,0 +1,138 @@
+"""What a stream meets in its life: more partitions, poison, a store that is away under load, a day worked out twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from layers import Layers
+from quasar import generate
+
+from tests.e2e.test_local_cloud import new_cloud
+from tests.support.local_aws import until
+
+pytestmark = pytest.mark.e2e
+
+MOST_MB = 3000
+"""What driver, JVM and workers may use together, whatever waits in Kafka."""
+WINDOWS = "SELECT * FROM quasar.batch_windows ORDER BY window_start, kind"
+RECONCILED = (
+    "SELECT window_start, kind, settled, difference, late, unexplained FROM quasar.reconciliation ORDER BY 1, 2"
+)
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:
+    for cloud in new_cloud(tmp_path_factory.mktemp("quasar")):
+        cloud.up(["aws", "kafka", "postgres"])
+        yield Layers(cloud, tmp_path_factory.mktemp("stream") / "run", "stream")
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Return what a process and all that it started have in memory; what two of them share counts twice."""
+    total = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        try:
+            total += each.memory_info().rss / 2**20
+        except psutil.Error:
+            continue
+    return total
+
+
+def last_batch(layers: Layers) -> int:
+    return max((each["batch"] for each in layers.said("speed") if each["event"] == "windows"), default=-1)
+
+
+def archived(layers: Layers) -> int:
+    return sum(each["event"] == "archived" for each in layers.said("speed"))
+
+
+def test_more_partitions_poison_and_a_store_that_is_away(layers: Layers) -> None:
+    layers.send(4_000)
+    speed = layers.start("speed")
+    watched = psutil.Process(speed.pid)
+    try:
+        until(lambda: last_batch(layers) >= 0 and archived(layers), 90, "the stream runs")
+        # More partitions: what comes there is read from its beginning.
+        layers.partitions(5)
+        layers.send(3_000)
+        # The store goes away for as long as much comes: the windows wait, the archive goes on, memory has a bound.
+        at = last_batch(layers)
+        layers.cloud.down(["postgres"])
+        before = archived(layers)
+        layers.send(30_000)
+        until(lambda: archived(layers) >= before + 3, 90, "the archive goes on")
+        assert any(each["event"] == "store_away" for each in layers.said("speed")), "the windows wait"
+        assert last_batch(layers) <= at + 1, "none is done without its store"
+        most = memory_mb(watched)
+        layers.cloud.up(["postgres"])
+        until(lambda: last_batch(layers) > at + 1, 60, "the windows go on")
+        assert memory_mb(watched) < MOST_MB and most < MOST_MB
+        assert speed.poll() is None, "it never ended"
+    finally:
+        if speed.poll() is None:
+            speed.send_signal(signal.SIGTERM)
+        layers.ended(speed)
+    assert speed.returncode == 0, layers.log("speed").read_text()[-2000:]
+
+    found = layers.run("once")["reconciliation"]
+    assert layers.against_the_journal() == ""
+    assert (found["unexplained"], found["waiting"]) == (0, 0)
+    assert found["late"] > 0, "batch has what came late"
+    # Poison is what stops readers: each kind of it was sent, and lies in the dead letters with its own bytes.
+    plan = layers.plan()
+    sent = {number: value for number, _, _, value in generate.messages(plan, 0, 37_000)}
+    unusable = {(sent[n] or b"").hex() for n in sent if generate.slot(plan, n).reason}
+    letters = layers.dead_letters()
+    assert {each[5] for each in letters} == unusable
+    assert all(each[4] for each in letters), "each says what exactly is wrong"
+
+
+def test_a_day_worked_out_again_is_the_same_and_a_night_without_news_does_nothing(layers: Layers) -> None:
+    before, reconciled = layers.ask(WINDOWS), layers.ask(RECONCILED)
+    days = [str(day) for (day,) in layers.ask("SELECT day FROM quasar.batch_days ORDER BY day")]
+    done = layers.run("batch", *(each for day in days for each in ("--day", day)))
+    assert done["days"] == days and done["manifests"] == 0
+    assert layers.ask(WINDOWS) == before and layers.ask(RECONCILED) == reconciled
+
+
+def test_a_killed_night_leaves_the_days_as_they_were(layers: Layers) -> None:
+    before = layers.ask(WINDOWS)
+    layers.send(500)
+    night = layers.start("once", JOBS_FAULT="computed")
+    assert layers.ended(night) == -signal.SIGKILL
+    assert layers.ask(WINDOWS) == before
+    layers.run("batch")
+    assert layers.against_the_journal() == ""
+
+
+def test_a_wrong_window_is_found_by_journal_and_reconciliation(layers: Layers) -> None:
+    """The mistakes that all the above must catch: planted in each layer."""
+    start, kind = layers.ask(
+        "SELECT window_start, kind FROM quasar.minutes WHERE layer = 'batch' ORDER BY events DESC"
+    )[0]
+    where = f"WHERE window_start = '{start.isoformat()}' AND kind = '{kind}'"
+    code = "from quasar.store import Store\nfrom quasar.reconcile import reconcile\n"
+    code += "print(Store.from_environment().patiently(reconcile)['unexplained'])"
+    for change, back in (
+        ("quasar.batch_windows SET events = events + 1", "quasar.batch_windows SET events = events - 1"),
+        (
+            "quasar.batch_windows SET voltage_sum = voltage_sum + 1",
+            "quasar.batch_windows SET voltage_sum = voltage_sum - 1",
+        ),
+        ("quasar.batch_windows SET late = late + 1", "quasar.batch_windows SET late = late - 1"),
+        ("quasar.speed_windows SET events = events - 1", "quasar.speed_windows SET events = events + 1"),
+    ):
+        touch = "UPDATE quasar.batch_days SET computed_at = clock_timestamp() RETURNING 1"
+        layers.ask(f"UPDATE {change} {where} RETURNING 1")
+        layers.ask(touch)
+        told = layers.python("-c", code).splitlines()[-1]
+        wrong = layers.against_the_journal()
+        layers.ask(f"UPDATE {back} {where} RETURNING 1")
+        assert int(told) == 1, change
+        served = "SET late" not in change and "speed" not in change
+        assert bool(wrong) == served, change
+    layers.ask("UPDATE quasar.batch_days SET computed_at = clock_timestamp() RETURNING 1")
+    assert layers.python("-c", code).splitlines()[-1] == "0"

@@ -1,0 +1,1 @@
+delete from nova_core.batch;
