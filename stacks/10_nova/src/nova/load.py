@@ -450,13 +450,28 @@ def _message(each: Any) -> Message:
     )
 
 
-def follow(loader: Loader, stopped: threading.Event, done: Callable[[Loader, int], bool]) -> None:
+def follow(
+    loader: Loader,
+    stopped: threading.Event,
+    done: Callable[[Loader, int], bool],
+    prepare: Callable[[Warehouse], None] = lambda _: None,
+) -> None:
     """Land until `stopped`, or until `done` says so after a batch; wait where the warehouse is away.
 
     While it is away nothing is read: what waits, waits in Kafka.
+
+    Parameters
+    ----------
+    loader : Loader
+    stopped : Event
+    done : callable
+        Takes the loader and how many messages the batch had.
+    prepare : callable
+        What each session in the warehouse begins with.
     """
 
     def landing(store: Warehouse) -> None:
+        prepare(store)
         loader.enter(store)
         log("info", "landing", topics=len(loader.named.topics))
         while not stopped.is_set():

@@ -102,7 +102,8 @@ def follow(lags: Path | None) -> int:
 
     def landing() -> None:
         try:
-            load.follow(loader, stopped, lambda *_: False)
+            # The local warehouse forgets stages when it is started again.
+            load.follow(loader, stopped, lambda *_: False, warehouse.make)
         finally:
             loader.close()
 
