@@ -43,6 +43,9 @@ locals {
       "database.server.id"                              = tostring(coalesce(var.server_id, parseint(substr(sha256(var.topic_prefix), 0, 7), 16) + 1))
       "schema.history.internal.kafka.bootstrap.servers" = var.bootstrap_servers
       "schema.history.internal.kafka.topic"             = "${var.topic_prefix}.schema-history"
+
+      # The heartbeat's own connection would stay broken once the server has been away, and nothing move on while it sleeps.
+      "driver.autoReconnect" = "true"
     }
     postgres = {
       "connector.class"             = "io.debezium.connector.postgresql.PostgresConnector"
