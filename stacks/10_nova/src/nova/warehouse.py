@@ -55,8 +55,8 @@ class Warehouse:
 
     def number(self, statement: str) -> int | None:
         """Return the one number, or nothing, that a query finds."""
-        value = self.query(statement)[0][0]
-        return None if value is None else int(value)
+        rows = self.query(statement)
+        return None if not rows or rows[0][0] is None else int(rows[0][0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
