@@ -45,7 +45,10 @@ locals {
       "schema.history.internal.kafka.topic"             = "${var.topic_prefix}.schema-history"
 
       # The heartbeat's own connection would stay broken once the server has been away, and nothing move on while it sleeps.
-      "driver.autoReconnect" = "true"
+      # The driver makes it again, after a statement has failed: so a snapshot breaks off all the same. It takes all three.
+      "driver.autoReconnect"              = "true"
+      "driver.autoReconnectForPools"      = "true"
+      "driver.readOnlyPropagatesToServer" = "false"
     }
     postgres = {
       "connector.class"             = "io.debezium.connector.postgresql.PostgresConnector"
