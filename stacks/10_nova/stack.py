@@ -581,6 +581,7 @@ class Nova(BatchStack):
             file.write_text(connector)
             self._run(live, "jobs.connectors", "apply", "--connector", str(file))
         self._run(live, "jobs.connectors", "wait", str(json.loads(connector)["name"]))
+        self._run(live, "nova.merge", "--once")  # makes the warehouse's tables: whoever looks there next finds them
 
     @contextmanager
     def _following(self, live: Live, *arguments: str) -> Iterator[None]:

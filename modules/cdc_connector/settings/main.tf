@@ -43,6 +43,12 @@ locals {
       "database.server.id"                              = tostring(coalesce(var.server_id, parseint(substr(sha256(var.topic_prefix), 0, 7), 16) + 1))
       "schema.history.internal.kafka.bootstrap.servers" = var.bootstrap_servers
       "schema.history.internal.kafka.topic"             = "${var.topic_prefix}.schema-history"
+
+      # The heartbeat's own connection would stay broken once the server has been away, and nothing move on while it sleeps.
+      # The driver makes it again, after a statement has failed: so a snapshot breaks off all the same. It takes all three.
+      "driver.autoReconnect"              = "true"
+      "driver.autoReconnectForPools"      = "true"
+      "driver.readOnlyPropagatesToServer" = "false"
     }
     postgres = {
       "connector.class"             = "io.debezium.connector.postgresql.PostgresConnector"

@@ -45,6 +45,7 @@ create table if not exists nova_core.notifications (
     signal_id varchar,
     source_table varchar,
     scanned number(19, 0),
+    outcome varchar,
     told_ms number(19, 0)
 );
 

@@ -130,6 +130,22 @@ def an_end_is_a_dead_letter(topics: Topics) -> None:
     model.transaction(2)
 
 
+def read_again_late(topics: Topics) -> None:
+    """A table got values without events, such as a new column's default, and is read again; the rows come when all else is merged."""
+    model = topics.model
+    model.snapshot()
+    model.transaction(2)
+    topics.land()
+    for place, row in model.state.items():
+        if place[0] == "orders":
+            model.state[place] = {**row, "new": "by default"}
+    model.read_again("orders")
+    model.transaction(1)
+    topics.land(lambda said: (said[2] or {}).get("op") != "r")
+    topics.land()
+    model.transaction(1)
+
+
 MISHAPS: dict[str, Callable[[Topics], None]] = {
     each.__name__: each
     for each in (
@@ -138,5 +154,6 @@ MISHAPS: dict[str, Callable[[Topics], None]] = {
         restored,
         one_table_is_read,
         an_end_is_a_dead_letter,
+        read_again_late,
     )
 }

@@ -9,8 +9,8 @@ using (
         on changes.tx = transactions.tx
         and transactions.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1))
     where (changes.kind = 'transaction' and plan.kind = 'transactions' and transactions.tx is not null)
-        or (changes.kind = 'incremental' and plan.kind = 'transactions'
-            and changes.position <= greatest(coalesce(plan.until, -1), coalesce(progress.position, -1)))
+        -- Not those that came while nothing else was to be merged: a run that merges nothing has not merged them either.
+        or (changes.kind = 'incremental' and plan.kind = 'transactions' and changes.position <= plan.until)
         or (changes.kind = 'full' and plan.kind = 'snapshot')
         or (changes.kind = 'transaction' and plan.kind = 'snapshot' and changes.sent_ms < plan.since_ms)
         or (changes.kind = 'incremental' and plan.kind = 'snapshot' and changes.sent_ms < plan.since_ms)

@@ -206,6 +206,17 @@ def _make_views(store: Warehouse, table: str) -> None:
     )
 
 
+def broken_off(store: Warehouse) -> list[str]:
+    """Return the tables that Debezium was asked to read again, and could not: it says so, and goes on without them."""
+    rows = store.query(
+        "select source_table from nova_core.notifications"
+        " where snapshot = 'Incremental Snapshot' and status = 'TABLE_SCAN_COMPLETED'"
+        " qualify row_number() over (partition by source_table order by kafka_offset desc) = 1"
+        " and outcome = 'SQL_EXCEPTION'"
+    )
+    return [str(table) for (table,) in rows]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     from nova import source
@@ -236,7 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
                 before=each.before,
                 after=each.after,
             )
-    for table in sorted({each.table for each in changes if each.what in ("added", "returned")}):
+        again = {*broken_off(store), *(each.table for each in changes if each.what in ("added", "returned"))}
+    for table in sorted(again):
         log("info", "reread", table=table, signal=reread(table))
     log("info", "finished", part="views")
     return 0
