@@ -4,9 +4,10 @@
 Gateways, broker, store, emulator and Spark share the machine. In this order:
 
 * drain: how fast the speed layer, with its archive, reads what waits in Kafka. The first quarter warms up;
-* latency: at 25, 50 and 75 % of that rate, from when the gateway has an event, by its clock, to when its window is
-  committed in PostgreSQL; a gateway that falls behind counts as late, so nothing is left out. The lag must not grow;
-* memory: of driver, JVM and workers while the middle one of these runs, for ``--minutes``;
+* latency: at 25, 50, 75 and 90 % of that rate, from when the gateway has an event, by its clock, to when its window is
+  committed in PostgreSQL; a gateway that falls behind counts as late, so nothing is left out. A rate is sustained where
+  the second half of the events is no later than the first, but for a micro-batch;
+* memory: of driver, JVM and workers while the second of these runs, for ``--minutes``;
 * batch: one day's archive, the batch layer's query against the same aggregation in plain Spark, without and with
   ``dropDuplicates``, and in DuckDB, all on the same local files, alternating.
 """
@@ -38,8 +39,12 @@ STACK = ROOT / "stacks" / "09_quasar"
 sys.path[:0] = [str(ROOT), str(STACK / "src"), str(STACK / "tests")]
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-RATE, P99_S, BATCH_RATIO = 15_000, 15.0, 0.7
-SHARES = (0.25, 0.5, 0.75)
+RATE, P99_S, BATCH_RATIO, MEMORY_GROWTH = 15_000, 15.0, 0.7, 1.1
+SHARES = (0.25, 0.5, 0.75, 0.9)
+LONG, MOST = 0.5, 0.75
+"""At which of these shares memory is watched, and up to which one the goal for latency holds."""
+STABLE_S = 3.0
+"""How much later the second half of the events may be than the first one, in seconds."""
 POINTS = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 SERVICE = {
     "QUASAR_MAX_PER_TRIGGER": "100000",
@@ -160,15 +165,18 @@ def latency(layers: Any, rate: float, seconds: float, warm_up: float) -> dict[st
             raise SystemExit((layers.folder / "simulate.log").read_text()[-2000:])
         total = int(rate * seconds)
         wait(lambda: sum(e["rows"] for e in progress(layers, "windows")) >= total, "the last event")
-    times = sorted(delays(layers, warm_up))
+    in_order = delays(layers, warm_up)
+    middle = len(in_order) // 2
+    grows = statistics.median(in_order[middle:]) - statistics.median(in_order[:middle])
+    times = sorted(in_order)
     half = len(memory) // 2
     points = {name: times[min(len(times) - 1, int(len(times) * share))] for name, share in POINTS.items()}
     halves = [max(memory[:half], default=0.0), max(memory[half:], default=0.0)]
-    return {"rate": rate, **points, "memory": halves}
+    return {"rate": rate, **points, "grows": grows, "memory": halves}
 
 
 def delays(layers: Any, warm_up: float) -> list[float]:
-    """Return for each event after the warm-up how long it took, in seconds."""
+    """Return for each event after the warm-up how long it took, in seconds, in the order of sending."""
     from quasar.generate import slot
     from quasar.journal import read
 
@@ -282,21 +290,26 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
     lines = ["| | events/s | CPU µs/event, JVM | Python workers | driver |", "|---|--:|--:|--:|--:|"]
     cpu = [f"{drained['cpu_us'].get(kind, 0):.0f}" for kind in ("JVM", "Python workers", "driver")]
     lines.append(f"| speed layer and archive, {drained['events']:,} waiting | {rate:,.0f} | {' | '.join(cpu)} |")
-    lines += ["", "| events/s | p50, s | p95, s | p99, s | memory, MB: first half | second half |"]
-    lines.append("|--:|--:|--:|--:|--:|--:|")
+    lines += ["", "| sent, events/s | p50, s | p95, s | p99, s | 2nd half later, s | memory, MB: 1st half | 2nd half |"]
+    lines.append("|--:|--:|--:|--:|--:|--:|--:|")
     for each in found["latency"]:
-        cells = [f"{each[name]:.1f}" for name in ("p50", "p95", "p99")] + [f"{mb:,.0f}" for mb in each["memory"]]
-        lines.append(f"| {each['rate']:,.0f} | {' | '.join(cells)} |")
+        seconds = [f"{each[name]:.1f}" for name in (*POINTS, "grows")]
+        lines.append(f"| {each['rate']:,.0f} | {' | '.join(seconds + [f'{mb:,.0f}' for mb in each['memory']])} |")
+    sustained = max((each["rate"] for each in found["latency"] if each["grows"] <= STABLE_S), default=0.0)
+    lines += ["", f"Sustained, with gateways and broker on the same cores: {sustained:,.0f} events/s."]
     medians = {name: statistics.median(seconds) for name, seconds in day["seconds"].items()}
     own = medians["batch layer"]
     lines += ["", f"| on {day['rows']:,} rows in {day['files']} files | rows/s | batch layer against it |"]
     lines.append("|---|--:|--:|")
     lines += [f"| {name} | {day['rows'] / s:,.0f} | {s / own:.2f} × |" for name, s in medians.items()]
-    slow = max(each["p99"] for each in found["latency"])
+    first, second = found["latency"][SHARES.index(LONG)]["memory"]
+    slow = max(each["p99"] for share, each in zip(SHARES, found["latency"], strict=True) if share <= MOST)
     fair = medians["plain Spark, dropDuplicates"] / own
     goals = [
-        (f"≥ {RATE:,} events/s", rate >= RATE),
-        (f"p99 ≤ {P99_S:.0f} s", slow <= P99_S),
+        (f"≥ {RATE:,} events/s read from what waits", rate >= RATE),
+        (f"≥ {RATE:,} events/s sustained", sustained >= RATE),
+        (f"p99 ≤ {P99_S:.0f} s up to {MOST:.0%}", slow <= P99_S),
+        (f"memory of the second half ≤ {MEMORY_GROWTH} × the first", second <= MEMORY_GROWTH * first),
         (f"batch ≥ {BATCH_RATIO} × plain Spark that counts each event once", fair >= BATCH_RATIO),
     ]
     steps = {name: sorted(parts.items(), key=lambda part: -part[1])[:3] for name, parts in drained["steps"].items()}
@@ -311,7 +324,7 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
             f"Goals: {kept}.",
             "",
             f"Where a micro-batch's time goes, while draining: {where}. Latencies over {given.seconds:.0f} s each, the"
-            f" middle one over {given.minutes:.0f} min where that is longer; batch: medians of {given.repeat}."
+            f" second one over {given.minutes:.0f} min where that is longer; batch: medians of {given.repeat}."
             f" {date.today().isoformat()}, {os.cpu_count()} cores shared by all, Python {platform.python_version()},"
             f" load {found['load'][0]:.1f} at the start and {now:.1f} at the end. `python scripts/bench_quasar.py`",
         ]
@@ -348,7 +361,7 @@ def main() -> int:
         found["batch"] = batch(first, root / "batch", given.repeat)
         print(json.dumps(found["batch"]), file=sys.stderr)
         for share in SHARES:
-            seconds = max(given.seconds, 60 * given.minutes if share == SHARES[1] else 0)
+            seconds = max(given.seconds, 60 * given.minutes if share == LONG else 0)
             layers = layers_of(cloud, root / f"at-{share}", f"at-{int(share * 100)}")
             at = share * min(found["drain"]["rate"].values())
             found["latency"].append(latency(layers, at, seconds, seconds / 4))
