@@ -22,6 +22,7 @@ def test_any_name_is_shown_what_waits_is_seen_and_can_be_forgotten() -> None:
     own = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path}
     done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=180)
     wanted = ["check_any_name", "wait_for_merge", "forget_what_waits", "claim_what_two_have_claimed"]
+    wanted.append("tell_what_is_refused")
     assert done.stdout.split() == wanted, done.stderr[-2000:]
 
 

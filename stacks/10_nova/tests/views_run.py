@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import nullcontext
+from unittest.mock import patch
 
 from merge_runs import opened
 from nova import behind, load, recover, views, warehouse
@@ -44,14 +47,16 @@ def wait_for_merge(store: Warehouse) -> None:
     assert behind.waits_ms(store, 5_000) == 0, "what was looked at does not wait in the landing table"
     store.query(f"{arrive} 2, 4000, 4")
     assert behind.waits_ms(store, 5_000) == 1_000
-    ended = "insert into nova_core.transactions (tx, position, ended_ms, seen_ms) select 'a',"
+    ended = (
+        "insert into nova_core.transactions (kafka_offset, sent_ms, tx, position, ended_ms, seen_ms) select 1, 1, 'a',"
+    )
     store.query(f"{ended} 9, 100, 100")
     assert behind.waits_ms(store, 5_000) == 1_000, "what is merged does not wait"
     store.query(f"{ended} 11, 3000, 3000")
     assert behind.waits_ms(store, 5_000) == 2_000
     store.query(
-        "insert into nova_core.changes (source_table, kafka_partition, kafka_offset, kind, op, row_key, source_ms)"
-        " select 'orders', 0, 1, 'transaction', 'c', '1', 2000"
+        "insert into nova_core.changes (source_table, kafka_partition, kafka_offset, kind, op, row_key, source_ms, sent_ms)"
+        " select 'orders', 0, 1, 'transaction', 'c', '1', 2000, 2000"
     )
     assert behind.waits_ms(store, 5_000) == 3_000, "a change whose end never came"
 
@@ -77,10 +82,34 @@ def claim_what_two_have_claimed(store: Warehouse) -> None:
     assert store.query("select loader, batch from nova_landing.loader") == [("c", 4)]
 
 
+def tell_what_is_refused(store: Warehouse) -> None:
+    """A statement that is refused is tried again like one that nobody answered, and told apart."""
+    from snowflake.connector.errors import OperationalError
+
+    told, stopped = list[str](), threading.Event()
+
+    def work(store: Warehouse) -> None:
+        if not told:
+            store.query("select * from nova_core.nowhere")
+        stopped.set()
+        raise OperationalError("nobody answers")
+
+    with (
+        patch.object(warehouse, "opened", lambda: nullcontext(store)),
+        patch.object(warehouse.metrics, "emit"),
+        patch.object(warehouse, "log", lambda _, event, **__: told.append(event)),
+    ):
+        warehouse.insist(work, stopped)
+    assert told == ["warehouse_refuses", "warehouse_away"], told
+
+
+CHECKS = (check_any_name, wait_for_merge, forget_what_waits, claim_what_two_have_claimed, tell_what_is_refused)
+
+
 def main() -> None:
     store, _ = opened()
     assert warehouse.SESSION["ABORT_DETACHED_QUERY"]
-    for each in (check_any_name, wait_for_merge, forget_what_waits, claim_what_two_have_claimed):
+    for each in CHECKS:
         each(store)
         print(each.__name__, flush=True)
 

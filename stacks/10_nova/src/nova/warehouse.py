@@ -101,7 +101,7 @@ def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
     stopped : Event
         Set when nobody wants it any more.
     """
-    from snowflake.connector.errors import Error
+    from snowflake.connector.errors import Error, ProgrammingError
     from snowflake.connector.vendored.requests.exceptions import RequestException  # an answer that broke off
 
     while not stopped.is_set():
@@ -111,7 +111,10 @@ def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
             return
         except (Error, RequestException) as error:
             metrics.emit(nova_error_count=1)
-            log("warning", "warehouse_away", error=str(error)[:300])
+            # A statement without the right to it is refused for good, and a lock that somebody holds for some minutes
+            # is refused in the same way: so it is tried again, and told apart.
+            refused = isinstance(error, ProgrammingError)
+            log("warning", "warehouse_refuses" if refused else "warehouse_away", error=str(error)[:300])
             stopped.wait(AWAY_S)
 
 
