@@ -7,6 +7,8 @@ folder; what the stack's programs do runs in the environment ``nova``, as in a d
 * lag: for some seconds at each rate, from the moment at which the shop changed a row until the merge made that visible;
 * backlog: the shop works while loader and merge are stopped. How fast Debezium brings it to Kafka, then how fast loader
   and merge, both together, drain it. Shop and warehouse are compared afterwards; a difference ends the script;
+* outage: the warehouse is stopped for two minutes while the shop works at the rate of the goal. How much memory loader
+  and merge use meanwhile, and how long it takes until all is level again;
 * cost at the source: the same load, as fast as one session can, with the connector paused and at work, in turns.
   On a machine whose cores Debezium shares, the wall clock says how much is taken from the shop; the CPU time of
   the database's own processes says what capturing costs the database.
@@ -42,6 +44,8 @@ TABLES = ("customers", "orders", "order_lines", "payments")
 ENGINES = {"mysql": "MariaDB", "postgres": "PostgreSQL"}
 PARTS = ("source", "debezium", "kafka", "snowflake", "loader and merge")
 LAG_GOAL_S, LAG_GOAL_RATE, DRAIN_GOAL, COST_GOAL = 3.0, 500, 3_000, 0.10
+OUTAGE_MARGIN_S, OUTAGE_GROWTH_MB = 20, 64
+"""How long the warehouse is there before it goes, in seconds, and how much more memory may be used from then on."""
 FAR_S = 3_600.0
 
 
@@ -225,6 +229,42 @@ class Bench:
             "drained_cpu": drained.cpu,
         }
 
+    def outage(self, rate: int, seconds: int) -> dict[str, Any]:
+        """Measure what loader and merge keep in memory while the warehouse is away, and how soon it is level again."""
+        import psutil
+
+        self.level()
+        process = psutil.Process(self.follower.process.pid)
+        long = str(OUTAGE_MARGIN_S + seconds)
+        most = {"before": 0.0, "away": 0.0, "after": 0.0}
+        work = self.shop.start(
+            "nova.workload", "run", "--calm", "--sessions", "2", "--rate", str(rate), "--seconds", long, "--seed", "120"
+        )
+
+        def watch(name: str, done: Callable[[], bool]) -> None:
+            while not done():
+                most[name] = max(most[name], process.memory_info().rss / 2**20)
+                time.sleep(0.2)
+
+        def past(duration: float) -> Callable[[], bool]:
+            ends = time.monotonic() + duration
+            return lambda: time.monotonic() > ends
+
+        watch("before", past(OUTAGE_MARGIN_S))
+        self.cloud.down(["snowflake"])
+        watch("away", past(seconds))
+        self.cloud.up(["snowflake"])
+        back = time.monotonic()
+        if work.process.wait(timeout=FAR_S):
+            raise SystemExit(f"the workload failed:\n{work.said}")
+        waiting = self.shop.start("nova.pipeline", "wait", "--seconds", str(FAR_S))
+        watch("after", lambda: not waiting.running)
+        if waiting.process.returncode:
+            raise SystemExit(f"it did not get level:\n{waiting.said}")
+        took = time.monotonic() - back
+        self.compare()
+        return {"rate": rate, "seconds": seconds, "memory_mb": most, "level_s": took}
+
     def cost(self, changes: int, rounds: int) -> dict[str, Any]:
         """Measure the shop with the connector paused and with it at work, in turns."""
         self.level()
@@ -294,6 +334,20 @@ def report(found: dict[str, dict[str, Any]]) -> str:
             f" drained: {milliseconds(log['drained_cpu'], log['changes'])}.",
         ]
         goals.append((f"{name}: drain ≥ {DRAIN_GOAL:,}/s", drained >= DRAIN_GOAL))
+        gone = each["outage"]
+        mb = gone["memory_mb"]
+        lines += [
+            "",
+            f"The warehouse away for {gone['seconds']} s at {gone['rate']} changes/s: loader and merge use"
+            f" {mb['before']:,.0f} MB before, {mb['away']:,.0f} meanwhile, {mb['after']:,.0f} afterwards;"
+            f" all is level {gone['level_s']:.0f} s after it is back.",
+        ]
+        goals.append(
+            (
+                f"{name}: memory without the warehouse ≤ {OUTAGE_GROWTH_MB} MB more",
+                max(mb.values()) <= mb["before"] + OUTAGE_GROWTH_MB,
+            )
+        )
         rate, slow = (statistics.median(cost[how]) for how in ("paused", "working"))
         alone, served = (statistics.median(cost[f"{how}_cpu"]) for how in ("paused", "working"))
         lines += [
@@ -325,6 +379,7 @@ def measure(cloud: Any, engine: str, folder: Path, given: argparse.Namespace) ->
     try:
         found["snapshot"] = told(engine, "snapshot", bench.snapshot(given.rows))
         found["lag"] = [told(engine, "lag", bench.lag(rate, given.seconds)) for rate in given.rates]
+        found["outage"] = told(engine, "outage", bench.outage(LAG_GOAL_RATE, given.outage))
         found["backlog"] = told(engine, "backlog", bench.backlog(given.backlog))
         found["cost"] = told(engine, "cost", bench.cost(given.changes, given.repeat))
     finally:
@@ -366,6 +421,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the snapshot, all tables together")
     parser.add_argument("--rates", type=int, nargs="+", default=[100, 500, 1_000], help="changes of rows a second")
     parser.add_argument("--seconds", type=int, default=60, help="how long each rate is measured")
+    parser.add_argument("--outage", type=int, default=120, help="how long the warehouse is away, in seconds")
     parser.add_argument("--backlog", type=int, default=100_000, help="changes of the backlog")
     parser.add_argument("--changes", type=int, default=10_000, help="changes of a round of the cost at the source")
     parser.add_argument("--repeat", type=int, default=5, help="rounds of it, each with and without; the median counts")

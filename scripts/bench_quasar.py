@@ -8,6 +8,7 @@ Gateways, broker, store, emulator and Spark share the machine. In this order:
   committed in PostgreSQL; a gateway that falls behind counts as late, so nothing is left out. A rate is sustained where
   the second half of the events is no later than the first, but for a micro-batch;
 * memory: of driver, JVM and workers while the second of these runs, for ``--minutes``;
+* outage: the store is stopped for ``--outage`` seconds at half that rate, and comes back;
 * batch: one day's archive, the batch layer's query against the same aggregation in plain Spark, without and with
   ``dropDuplicates``, and in DuckDB, all on the same local files, alternating.
 """
@@ -43,6 +44,8 @@ RATE, P99_S, BATCH_RATIO, MEMORY_GROWTH = 15_000, 15.0, 0.7, 1.1
 SHARES = (0.25, 0.5, 0.75, 0.9)
 LONG, MOST = 0.5, 0.75
 """At which of these shares memory is watched, and up to which one the goal for latency holds."""
+OUTAGE_MARGIN_S, OUTAGE_GROWTH = 45.0, 1.25
+"""How long the store is there before it goes, in seconds, and how much more memory may be used without it and after."""
 STABLE_S = 3.0
 """How much later the second half of the events may be than the first one, in seconds."""
 POINTS = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -175,6 +178,44 @@ def latency(layers: Any, rate: float, seconds: float, warm_up: float) -> dict[st
     return {"rate": rate, **points, "grows": grows, "memory": halves}
 
 
+def outage(layers: Any, rate: float, seconds: float) -> dict[str, Any]:
+    """Measure memory while the store is away under load, and how long the windows take until they have caught up."""
+    from quasar.journal import read
+
+    def rows() -> int:
+        return sum(each["rows"] for each in progress(layers, "windows"))
+
+    def most_mb(done: Callable[[], bool]) -> float:
+        most = 0.0
+        while not done():
+            most = max(most, resident_mb(process.pid))
+            time.sleep(0.5)
+        return most
+
+    def past(duration: float) -> Callable[[], bool]:
+        ends = time.monotonic() + duration
+        return lambda: time.monotonic() > ends
+
+    total = int(rate * (2 * OUTAGE_MARGIN_S + seconds))
+    with running(layers) as process:
+        sending = layers.sending("--events", str(total), "--per-second", str(rate), "--paced", "--seed", "12")
+        wait(rows, "the stream's first windows", 120)
+        before = most_mb(past(OUTAGE_MARGIN_S))
+        layers.cloud.down(["postgres"])
+        away = most_mb(past(seconds))
+        layers.cloud.up(["postgres"])
+        back = time.monotonic()
+        # Level again: no more is waiting than comes in a few micro-batches.
+        after = most_mb(lambda: rows() >= read(layers.journal)[1] - 5 * rate or time.monotonic() - back > 900)
+        took = time.monotonic() - back
+        if sending.wait(300):
+            raise SystemExit((layers.folder / "simulate.log").read_text()[-2000:])
+        wait(lambda: rows() >= total, "the last event")
+        if process.poll() is not None:
+            raise SystemExit(f"the speed layer ended: {layers.log('speed').read_text()[-2000:]}")
+    return {"rate": rate, "seconds": seconds, "memory": [before, away, after], "caught_up_s": took}
+
+
 def delays(layers: Any, warm_up: float) -> list[float]:
     """Return for each event after the warm-up how long it took, in seconds, in the order of sending."""
     from quasar.generate import slot
@@ -296,6 +337,13 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
         seconds = [f"{each[name]:.1f}" for name in (*POINTS, "grows")]
         lines.append(f"| {each['rate']:,.0f} | {' | '.join(seconds + [f'{mb:,.0f}' for mb in each['memory']])} |")
     sustained = max((each["rate"] for each in found["latency"] if each["grows"] <= STABLE_S), default=0.0)
+    gone = found["outage"]
+    lines += [
+        "",
+        f"The store away for {gone['seconds']:.0f} s at {gone['rate']:,.0f} events/s: memory"
+        f" {gone['memory'][0]:,.0f} MB before, {gone['memory'][1]:,.0f} meanwhile, {gone['memory'][2]:,.0f} afterwards;"
+        f" the windows had caught up {gone['caught_up_s']:.0f} s after it was back.",
+    ]
     lines += ["", f"Sustained, with gateways and broker on the same cores: {sustained:,.0f} events/s."]
     medians = {name: statistics.median(seconds) for name, seconds in day["seconds"].items()}
     own = medians["batch layer"]
@@ -310,6 +358,10 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
         (f"≥ {RATE:,} events/s sustained", sustained >= RATE),
         (f"p99 ≤ {P99_S:.0f} s up to {MOST:.0%}", slow <= P99_S),
         (f"memory of the second half ≤ {MEMORY_GROWTH} × the first", second <= MEMORY_GROWTH * first),
+        (
+            f"memory without the store ≤ {OUTAGE_GROWTH} × before",
+            max(gone["memory"]) <= OUTAGE_GROWTH * gone["memory"][0],
+        ),
         (f"batch ≥ {BATCH_RATIO} × plain Spark that counts each event once", fair >= BATCH_RATIO),
     ]
     steps = {name: sorted(parts.items(), key=lambda part: -part[1])[:3] for name, parts in drained["steps"].items()}
@@ -337,6 +389,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_500_000, help="how many wait when the drain begins")
     parser.add_argument("--seconds", type=float, default=120, help="how long each rate is sent")
     parser.add_argument("--minutes", type=float, default=30, help="how long the middle rate is sent, for the memory")
+    parser.add_argument("--outage", type=float, default=120, help="how long the store is away, in seconds")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--no-write", action="store_true", help="print only; leave docs/benchmarks.md alone")
     parser.add_argument("--inner", nargs=2, metavar=("ENVIRONMENT", "FOLDER"), help=argparse.SUPPRESS)
@@ -366,6 +419,9 @@ def main() -> int:
             at = share * min(found["drain"]["rate"].values())
             found["latency"].append(latency(layers, at, seconds, seconds / 4))
             print(json.dumps(found["latency"][-1]), file=sys.stderr)
+        layers = layers_of(cloud, root / "outage", "outage")
+        found["outage"] = outage(layers, LONG * min(found["drain"]["rate"].values()), given.outage)
+        print(json.dumps(found["outage"]), file=sys.stderr)
     finally:
         cloud.erase()
         shutil.rmtree(root, ignore_errors=True)
