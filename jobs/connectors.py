@@ -129,8 +129,25 @@ class Connect:
         wanted = {**config, "name": check_name(name)}
         if self._ask("GET", f"/connectors/{name}/config", missing=None) == wanted:
             return False
-        self._ask("PUT", f"/connectors/{name}/config", wanted)
+        try:
+            self._ask("PUT", f"/connectors/{name}/config", wanted)
+        except ConnectorRefused:
+            if why := self._why_refused(wanted):
+                raise ConnectorRefused(f"{why}; next: {remedy(why)}") from None
+            raise
         return True
+
+    def _why_refused(self, config: Mapping[str, str]) -> str:
+        """Return what stands in the way of settings with which MySQL's driver makes its connection again and again.
+
+        After its last attempt it says only that there is no connection; without that setting it says why.
+        """
+        once = {key: value for key, value in config.items() if not key.startswith("driver.autoReconnect")}
+        if once == config:
+            return ""
+        plugin = str(config.get("connector.class", "")).rpartition(".")[2]
+        found = self._ask("PUT", f"/connector-plugins/{plugin}/config/validate", once, missing=None) or {}
+        return next((_line(text) for each in found.get("configs", []) for text in each["value"]["errors"]), "")
 
     def revive(self, name: str, *, renewed: bool = False) -> str:
         """Bring a connector up whose settings are as they should be, after what made it fail was mended.
@@ -389,6 +406,11 @@ def _message(error: urllib.error.HTTPError) -> str:
         text = str(json.loads(error.read())["message"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"the worker answers {error.code} {error.reason}"
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    """Return in one line what a worker says of settings that it refuses."""
     text = re.sub(r"\nYou can also find.*", "", text, flags=re.DOTALL)
     text = re.sub(r"^Connector configuration is invalid and contains the following \d+ error\(s\):\n", "", text)
     text = re.sub(r"Error during connection validation: |[\w.]+\.\w+Exception: ", "", text)

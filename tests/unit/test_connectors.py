@@ -102,6 +102,24 @@ def test_settings_that_are_refused_are_one_line_and_what_to_do(worker: Worker, c
     )
 
 
+def test_a_driver_that_tries_again_and_again_is_asked_once_more_why(worker: Worker, connect: Connect) -> None:
+    patient = {**CONFIG, "driver.autoReconnect": "true", "driver.autoReconnectForPools": "true"}
+    refusal = {"error_code": 400, "message": "Failed to establish connection with the database"}
+    worker.say("PUT /connectors/shop/config", (400, refusal))
+    validate = "PUT /connector-plugins/MySqlConnector/config/validate"
+    values = [
+        {"name": "a", "errors": []},
+        {"name": "b", "errors": ["Unable to connect: Access denied for user 'shop'"]},
+    ]
+    worker.say(validate, (200, {"configs": [{"value": value} for value in values]}))
+    with pytest.raises(ConnectorRefused, match="^Unable to connect: Access denied for user 'shop'; next: check user"):
+        connect.apply("shop", patient)
+    assert worker.asked[-1] == (*validate.split(" "), CONFIG | {"name": "shop"})
+    worker.say(validate, (200, {"configs": []}))
+    with pytest.raises(ConnectorRefused, match="^Failed to establish connection"):
+        connect.apply("shop", patient)
+
+
 def test_it_runs_when_its_task_does(worker: Worker, connect: Connect) -> None:
     assert connect.status("shop").state == "MISSING"
     worker.say("GET /connectors/shop", (200, {"name": "shop"}))
