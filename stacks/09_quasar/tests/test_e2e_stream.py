@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 
@@ -98,14 +99,36 @@ def test_a_day_worked_out_again_is_the_same_and_a_night_without_news_does_nothin
     assert layers.ask(WINDOWS) == before and layers.ask(RECONCILED) == reconciled
 
 
-def test_a_killed_night_leaves_the_days_as_they_were(layers: Layers) -> None:
+def test_a_killed_night_leaves_the_days_as_they_were_and_two_nights_at_once_are_one(layers: Layers) -> None:
     before = layers.ask(WINDOWS)
     layers.send(500)
     night = layers.start("once", JOBS_FAULT="computed")
     assert layers.ended(night) == -signal.SIGKILL
     assert layers.ask(WINDOWS) == before
-    layers.run("batch")
+    nights = [layers.start("batch") for _ in range(2)]
+    assert [layers.ended(each) for each in nights] == [0, 0], layers.log("batch").read_text()[-3000:]
     assert layers.against_the_journal() == ""
+    once = layers.ask(WINDOWS)
+    days = {str(day) for (day,) in layers.ask("SELECT day FROM quasar.batch_days")}
+    assert layers.run("batch", *(each for day in days for each in ("--day", day)))["days"] == sorted(days)
+    assert layers.ask(WINDOWS) == once, "what two nights wrote is what one does"
+
+
+def test_a_stream_is_stopped_while_its_store_is_away_and_loses_its_checkpoint(layers: Layers) -> None:
+    speed = layers.start("speed")
+    layers.send(500)
+    until(lambda: last_batch(layers) >= 0 and speed.poll() is None, 90, "the stream runs")
+    layers.cloud.down(["postgres"])
+    known = sum(each["event"] == "store_away" for each in layers.said("speed"))
+    layers.send(500)
+    until(lambda: sum(e["event"] == "store_away" for e in layers.said("speed")) > known, 60, "a batch waits")
+    speed.send_signal(signal.SIGTERM)
+    assert layers.ended(speed, 60) == 0, layers.log("speed").read_text()[-2000:]
+    layers.cloud.up(["postgres"])
+    shutil.rmtree(layers.folder / "checkpoints")
+    found = layers.run("once")["reconciliation"]
+    assert layers.against_the_journal() == ""
+    assert (found["unexplained"], found["waiting"]) == (0, 0)
 
 
 def test_a_wrong_window_is_found_by_journal_and_reconciliation(layers: Layers) -> None:

@@ -15,7 +15,9 @@ from jobs.metrics import log
 from quasar.metrics import measure
 from quasar.store import Store
 
-# A window is settled when the speed layer can't add to it any more, or has read all that batch has.
+# A window is settled when the speed layer can't add to it any more, or has read all that batch has. Where a stream that
+# lost its checkpoint has read everything of a window again, and all of it was late by then, what the one before it had
+# counted still stands in the store: the newer stream made nothing of it, and that is what is compared.
 RECONCILE = """
 INSERT INTO quasar.reconciliation (
     window_start, kind, settled, speed_events, batch_events, difference, late, unexplained,
@@ -41,11 +43,11 @@ FROM (
         kind,
         window_start + interval '1 minute' <= d.late_before
             OR coalesce(b.pending, 0) = 0 AND d.speed_ends = newest.ends AS settled,
-        coalesce(s.events, 0) AS speed_events,
+        own.counts * coalesce(s.events, 0) AS speed_events,
         coalesce(b.events, 0) AS batch_events,
         coalesce(b.late, 0) AS late,
-        coalesce(b.temperature_sum, 0) - coalesce(s.temperature_sum, 0) AS temperature,
-        coalesce(b.voltage_sum, 0) - coalesce(s.voltage_sum, 0) AS voltage,
+        coalesce(b.temperature_sum, 0) - own.counts * coalesce(s.temperature_sum, 0) AS temperature,
+        coalesce(b.voltage_sum, 0) - own.counts * coalesce(s.voltage_sum, 0) AS voltage,
         coalesce(b.late_temperature_sum, 0) AS late_temperature,
         coalesce(b.late_voltage_sum, 0) AS late_voltage,
         coalesce(b.duplicates, 0) AS duplicates
@@ -53,8 +55,11 @@ FROM (
     FULL JOIN quasar.speed_windows s USING (window_start, kind)
     JOIN quasar.batch_days d ON d.day = (window_start AT TIME ZONE 'UTC')::date
     LEFT JOIN (
-        SELECT ends FROM quasar.speed_batches ORDER BY generation DESC, batch_id DESC LIMIT 1
+        SELECT generation, ends FROM quasar.speed_batches ORDER BY generation DESC, batch_id DESC LIMIT 1
     ) AS newest ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN s.generation < newest.generation AND b.late = b.events THEN 0 ELSE 1 END AS counts
+    ) AS own
     WHERE d.day = ANY(%(days)s::date[])
 ) AS both_layers
 """
