@@ -275,10 +275,14 @@ class Supervisor:
         )
 
     def _section(self, name: str, program: Program) -> str:
+        # supervisord gives each child a pipe as its standard input. Where nobody holds the other end, because the child
+        # has closed it as MariaDB's server does, supervisord may look at it again and again without a pause, and take
+        # half a core. So the child keeps it open under another number.
+        command = ["/bin/sh", "-c", 'exec "$@" 9<&0', "sh", *program.command]
         variables = ",".join(f'{key}="{escaped(value)}"' for key, value in program.environment.items())
         user = f"user={program.user}\n" if program.user else ""
         return (
-            f"[program:{name}]\ncommand={escaped(shlex.join(program.command))}\n{user}environment={variables}\n"
+            f"[program:{name}]\ncommand={escaped(shlex.join(command))}\n{user}environment={variables}\n"
             "directory=/\nautostart=true\nautorestart=true\nstartsecs=1\nstartretries=10\n"
             f"stopsignal={program.stop_signal}\nstopwaitsecs={program.stop_timeout_s}\nkillasgroup=true\n"
             f"redirect_stderr=true\nstdout_logfile={escaped(self.place.log(name))}\n"

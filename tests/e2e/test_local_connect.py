@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -370,6 +371,13 @@ def test_postgresql_is_followed_too_and_leaves_no_slot(cloud: Cloud) -> None:
 
 
 HURRIED = {"errors_max_retries": "1"}
+
+
+def test_a_service_that_closes_its_input_leaves_supervisord_no_broken_pipe(cloud: Cloud) -> None:
+    """Else supervisord may wait for that pipe without a pause, and take a core."""
+    held = Path(f"/proc/{pid_of(cloud, 'mysql')}/fd")
+    assert (held / "0").readlink() == Path("/dev/null"), "MariaDB closes its input"
+    assert str((held / "9").readlink()).startswith("pipe:")
 
 
 def test_who_can_not_log_in_or_may_not_follow_is_told_why(shop: Source) -> None:
