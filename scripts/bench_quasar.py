@@ -4,9 +4,10 @@
 Gateways, broker, store, emulator and Spark share the machine. In this order:
 
 * drain: how fast the speed layer, with its archive, reads what waits in Kafka. The first quarter warms up;
-* latency: at 25, 50, 75 and 90 % of that rate, from when the gateway has an event, by its clock, to when its window is
-  committed in PostgreSQL; a gateway that falls behind counts as late, so nothing is left out. A rate is sustained where
-  the second half of the events is no later than the first, but for a micro-batch;
+* sustained: the highest of several rates, each a fifth below the one before, at which the second half of the events is
+  no later than the first, but for a micro-batch. From when the gateway has an event, by its clock, to when its window
+  is committed in PostgreSQL; a gateway that falls behind counts as late, so nothing is left out;
+* latency: the same, at 25, 50 and 75 % of that rate;
 * memory: of driver, JVM and workers while the second of these runs, for ``--minutes``;
 * outage: the store is stopped for ``--outage`` seconds at half that rate, and comes back;
 * batch: one day's archive, the batch layer's query against the same aggregation in plain Spark, without and with
@@ -41,18 +42,20 @@ sys.path[:0] = [str(ROOT), str(STACK / "src"), str(STACK / "tests")]
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 RATE, P99_S, BATCH_RATIO, MEMORY_GROWTH = 15_000, 15.0, 0.7, 1.1
-SHARES = (0.25, 0.5, 0.75, 0.9)
-LONG, MOST = 0.5, 0.75
-"""At which of these shares memory is watched, and up to which one the goal for latency holds."""
+SHARES = (0.25, 0.5, 0.75)
+LONG = 0.5
+"""At which of these shares memory is watched."""
+FIRST_TRY, NEXT_TRY, LEAST = 0.75, 0.8, 1_000
+"""At which share of the drain's rate the search begins, how it goes on, and where it ends, in events a second."""
 OUTAGE_MARGIN_S, OUTAGE_GROWTH = 45.0, 1.25
 """How long the store is there before it goes, in seconds, and how much more memory may be used without it and after."""
 STABLE_S = 3.0
 """How much later the second half of the events may be than the first one, in seconds."""
 POINTS = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 SERVICE = {
-    "QUASAR_MAX_PER_TRIGGER": "100000",
+    "QUASAR_MAX_PER_TRIGGER": "200000",
     "QUASAR_WINDOWS_EVERY_S": "2",
-    "QUASAR_ARCHIVE_EVERY_S": "10",
+    "QUASAR_ARCHIVE_EVERY_S": "5",
     "JAVA_TOOL_OPTIONS": "",
 }
 
@@ -176,6 +179,18 @@ def latency(layers: Any, rate: float, seconds: float, warm_up: float) -> dict[st
     points = {name: times[min(len(times) - 1, int(len(times) * share))] for name, share in POINTS.items()}
     halves = [max(memory[:half], default=0.0), max(memory[half:], default=0.0)]
     return {"rate": rate, **points, "grows": grows, "memory": halves}
+
+
+def sustained(cloud: Any, root: Path, seconds: float, rate: float) -> list[dict[str, Any]]:
+    """Return what was tried: ever lower rates, the last one such that its events do not get later and later."""
+    tried: list[dict[str, Any]] = []
+    layers_of = importlib.import_module("layers").Layers
+    while not tried or (tried[-1]["grows"] > STABLE_S and rate > LEAST):
+        name = f"try-{len(tried)}"
+        tried.append(latency(layers_of(cloud, root / name, name), rate, seconds, seconds / 4))
+        print(json.dumps(tried[-1]), file=sys.stderr)
+        rate *= NEXT_TRY
+    return tried
 
 
 def outage(layers: Any, rate: float, seconds: float) -> dict[str, Any]:
@@ -336,7 +351,6 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
     for each in found["latency"]:
         seconds = [f"{each[name]:.1f}" for name in (*POINTS, "grows")]
         lines.append(f"| {each['rate']:,.0f} | {' | '.join(seconds + [f'{mb:,.0f}' for mb in each['memory']])} |")
-    sustained = max((each["rate"] for each in found["latency"] if each["grows"] <= STABLE_S), default=0.0)
     gone = found["outage"]
     lines += [
         "",
@@ -344,19 +358,25 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
         f" {gone['memory'][0]:,.0f} MB before, {gone['memory'][1]:,.0f} meanwhile, {gone['memory'][2]:,.0f} afterwards;"
         f" the windows had caught up {gone['caught_up_s']:.0f} s after it was back.",
     ]
-    lines += ["", f"Sustained, with gateways and broker on the same cores: {sustained:,.0f} events/s."]
+    sustained = found["tried"][-1]["rate"] if found["tried"][-1]["grows"] <= STABLE_S else 0.0
+    tried = ", ".join(f"{each['rate']:,.0f} ({each['grows']:+.1f} s)" for each in found["tried"])
+    lines += [
+        "",
+        f"Sustained, with gateways and broker on the same cores: {sustained:,.0f} events/s. Tried, each for"
+        f" {given.seconds:.0f} s, and how much later the second half of the events was: {tried}.",
+    ]
     medians = {name: statistics.median(seconds) for name, seconds in day["seconds"].items()}
     own = medians["batch layer"]
     lines += ["", f"| on {day['rows']:,} rows in {day['files']} files | rows/s | batch layer against it |"]
     lines.append("|---|--:|--:|")
     lines += [f"| {name} | {day['rows'] / s:,.0f} | {s / own:.2f} × |" for name, s in medians.items()]
     first, second = found["latency"][SHARES.index(LONG)]["memory"]
-    slow = max(each["p99"] for share, each in zip(SHARES, found["latency"], strict=True) if share <= MOST)
+    slow = max(each["p99"] for each in found["latency"])
     fair = medians["plain Spark, dropDuplicates"] / own
     goals = [
         (f"≥ {RATE:,} events/s read from what waits", rate >= RATE),
         (f"≥ {RATE:,} events/s sustained", sustained >= RATE),
-        (f"p99 ≤ {P99_S:.0f} s up to {MOST:.0%}", slow <= P99_S),
+        (f"p99 ≤ {P99_S:.0f} s", slow <= P99_S),
         (f"memory of the second half ≤ {MEMORY_GROWTH} × the first", second <= MEMORY_GROWTH * first),
         (
             f"memory without the store ≤ {OUTAGE_GROWTH} × before",
@@ -413,14 +433,15 @@ def main() -> int:
         print(json.dumps(found["drain"]), file=sys.stderr)
         found["batch"] = batch(first, root / "batch", given.repeat)
         print(json.dumps(found["batch"]), file=sys.stderr)
+        found["tried"] = sustained(cloud, root, given.seconds, FIRST_TRY * min(found["drain"]["rate"].values()))
+        most = found["tried"][-1]["rate"]
         for share in SHARES:
             seconds = max(given.seconds, 60 * given.minutes if share == LONG else 0)
             layers = layers_of(cloud, root / f"at-{share}", f"at-{int(share * 100)}")
-            at = share * min(found["drain"]["rate"].values())
-            found["latency"].append(latency(layers, at, seconds, seconds / 4))
+            found["latency"].append(latency(layers, share * most, seconds, seconds / 4))
             print(json.dumps(found["latency"][-1]), file=sys.stderr)
         layers = layers_of(cloud, root / "outage", "outage")
-        found["outage"] = outage(layers, LONG * min(found["drain"]["rate"].values()), given.outage)
+        found["outage"] = outage(layers, LONG * most, given.outage)
         print(json.dumps(found["outage"]), file=sys.stderr)
     finally:
         cloud.erase()

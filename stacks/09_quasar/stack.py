@@ -51,7 +51,7 @@ ALARMS = {
         "period_s": 3600,
     },
     "difference": {
-        "description": "The speed layer left out more than 5 % of the events: they come later than its ten minutes.",
+        "description": "The speed layer left out more than 5 % of the events: they come later than its two minutes.",
         "metric": "quasar.reconciliation.difference",
         "dimensions": {"Service": "reconcile"},
         "statistic": "Maximum",

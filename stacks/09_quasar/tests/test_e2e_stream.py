@@ -6,7 +6,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from layers import Layers
 from quasar import generate
@@ -16,8 +15,6 @@ from tests.support.local_aws import until
 
 pytestmark = pytest.mark.e2e
 
-MOST_MB = 3000
-"""What driver, JVM and workers may use together, whatever waits in Kafka."""
 WINDOWS = "SELECT * FROM quasar.batch_windows ORDER BY window_start, kind"
 RECONCILED = (
     "SELECT window_start, kind, settled, difference, late, unexplained FROM quasar.reconciliation ORDER BY 1, 2"
@@ -31,17 +28,6 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:
         yield Layers(cloud, tmp_path_factory.mktemp("stream") / "run", "stream")
 
 
-def memory_mb(process: psutil.Process) -> float:
-    """Return what a process and all that it started have in memory; what two of them share counts twice."""
-    total = 0.0
-    for each in [process, *process.children(recursive=True)]:
-        try:
-            total += each.memory_info().rss / 2**20
-        except psutil.Error:
-            continue
-    return total
-
-
 def last_batch(layers: Layers) -> int:
     return max((each["batch"] for each in layers.said("speed") if each["event"] == "windows"), default=-1)
 
@@ -53,13 +39,12 @@ def archived(layers: Layers) -> int:
 def test_more_partitions_poison_and_a_store_that_is_away(layers: Layers) -> None:
     layers.send(4_000)
     speed = layers.start("speed")
-    watched = psutil.Process(speed.pid)
     try:
         until(lambda: last_batch(layers) >= 0 and archived(layers), 90, "the stream runs")
         # More partitions: what comes there is read from its beginning.
         layers.partitions(5)
         layers.send(3_000)
-        # The store goes away for as long as much comes: the windows wait, the archive goes on, memory has a bound.
+        # The store goes away for as long as much comes: the windows wait, and the archive goes on.
         at = last_batch(layers)
         layers.cloud.down(["postgres"])
         before = archived(layers)
@@ -67,16 +52,18 @@ def test_more_partitions_poison_and_a_store_that_is_away(layers: Layers) -> None
         until(lambda: archived(layers) >= before + 3, 90, "the archive goes on")
         assert any(each["event"] == "store_away" for each in layers.said("speed")), "the windows wait"
         assert last_batch(layers) <= at + 1, "none is done without its store"
-        most = memory_mb(watched)
         layers.cloud.up(["postgres"])
         until(lambda: last_batch(layers) > at + 1, 60, "the windows go on")
-        assert memory_mb(watched) < MOST_MB and most < MOST_MB
         assert speed.poll() is None, "it never ended"
     finally:
         if speed.poll() is None:
             speed.send_signal(signal.SIGTERM)
         layers.ended(speed)
     assert speed.returncode == 0, layers.log("speed").read_text()[-2000:]
+    # What bounds the memory, whatever waits in Kafka; scripts/bench_quasar.py measures it, for two minutes under load.
+    sizes = [each["rows"] for each in layers.said("speed") if each["event"] == "progress"]
+    most = int(layers.environment["QUASAR_MAX_PER_TRIGGER"])
+    assert most / 2 < max(sizes) <= most, sizes
 
     found = layers.run("once")["reconciliation"]
     assert layers.against_the_journal() == ""

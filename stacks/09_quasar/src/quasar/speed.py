@@ -1,7 +1,7 @@
 """The speed layer: two streams over one topic, in one Spark.
 
 ``archive`` keeps every message (`quasar.archive`). ``windows`` removes copies, counts by minute and kind, and writes
-whole values into PostgreSQL, late by ten minutes at most. Each has a checkpoint and goes on by itself: the archive
+whole values into PostgreSQL, late by two minutes at most. Each has a checkpoint and goes on by itself: the archive
 does not wait for a database that is away, and no night is lost because a window is slow.
 
 ``python -m quasar.speed`` runs until it is stopped, ``--until-caught-up`` until all that is in the topic is in both.
@@ -37,12 +37,15 @@ from quasar.store import Store, write_speed
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-LATENESS = "10 minutes"
+LATENESS = "2 minutes"
+"""How late an event may be. Spark keeps each id for twice as long, and looks at all of them in each micro-batch."""
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 SPARK = {
-    # Ten minutes of events are too many for the heap; of RocksDB each batch writes what changed.
+    # Minutes of events are too many for the heap; of RocksDB each batch writes what changed. A count of its rows would
+    # cost a look at each one before it is written.
     "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
     "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
     "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "256",
     # The number of shuffle partitions is written into the checkpoint: the state stays spread as it was first.
@@ -57,7 +60,7 @@ GIVE_UP_S = 600.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What the speed layer is told by its environment; intervals in seconds."""
+    """What the speed layer is told by its environment; intervals in seconds, lateness as Spark writes it."""
 
     topic: str
     dead_letters: str
@@ -68,6 +71,7 @@ class Settings:
     archive_every: float = 10.0
     windows_every: float = 2.0
     archive_files: int = 1
+    lateness: str = LATENESS
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -83,10 +87,11 @@ class Settings:
             archive_every=float(environment.get("QUASAR_ARCHIVE_EVERY_S", cls.archive_every)),
             windows_every=float(environment.get("QUASAR_WINDOWS_EVERY_S", cls.windows_every)),
             archive_files=int(environment.get("QUASAR_ARCHIVE_FILES", cls.archive_files)),
+            lateness=environment.get("QUASAR_LATENESS", cls.lateness),
         )
 
 
-def windows(messages: DataFrame) -> DataFrame:
+def windows(messages: DataFrame, lateness: str = LATENESS) -> DataFrame:
     """Return the events of messages by minute and kind, each event once.
 
     Windows of five minutes are sums of these; the view ``windows`` makes them.
@@ -95,7 +100,7 @@ def windows(messages: DataFrame) -> DataFrame:
 
     usable = judged(messages).filter("reason IS NULL")
     events = usable.select("event_id", "event_time", "kind", "temperature_ucelsius", "voltage_uv")
-    once = events.withWatermark("event_time", LATENESS).dropDuplicatesWithinWatermark(["event_id"])
+    once = events.withWatermark("event_time", lateness).dropDuplicatesWithinWatermark(["event_id"])
     return (
         once.groupBy(f.window("event_time", "1 minute").alias("window"), "kind")
         .agg(
@@ -265,7 +270,8 @@ class Speed:
             fault_point("uncommitted_windows")
             log("info", "windows", batch=number, changed=count)
 
-        return self._query(stream, windows(self._messages(stream)), write, self._settings.windows_every, "update")
+        rows = windows(self._messages(stream), self._settings.lateness)
+        return self._query(stream, rows, write, self._settings.windows_every, "update")
 
     def _query(
         self, stream: Stream, rows: DataFrame, write: Callable[[DataFrame, int], None], every_s: float, mode: str
