@@ -23,6 +23,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -432,6 +433,7 @@ def main() -> int:
         return produced()
     from infra.docs import write_section
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it started ends with it
     conftest = importlib.import_module("stacks.10_nova.tests.conftest")
     found = {}
     with tempfile.TemporaryDirectory(prefix="bench_nova_") as name:

@@ -26,5 +26,5 @@ def local_cloud() -> Iterator[Cloud]:
     cloud.place.home.mkdir(parents=True, exist_ok=True)
     (cloud.place.home / "state.json").write_text(json.dumps({"ports": ports}))
     yield cloud
-    cloud.down()
+    cloud.erase()  # a database server's data may lie outside the session's folder
     assert cloud.supervisor.orphans() == []

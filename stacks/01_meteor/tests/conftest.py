@@ -85,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "password": database.password,
         }
     finally:
-        cloud.down()
+        cloud.erase()
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def local_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]
         cloud.up(["postgres"])
         yield cloud
     finally:
-        cloud.down()
+        cloud.erase()
 
 
 @pytest.fixture

@@ -90,4 +90,4 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, 
             "NEBULA_SSLMODE": "disable",
         }
     finally:
-        cloud.down()
+        cloud.erase()
