@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,13 @@ KEPT = ["nova_landing.messages"] + [
 ]
 
 
+BEGINS = itemgetter(0)
+"""By what versions are put in order: when they begin."""
+
+
 def rows_now(store: Warehouse) -> dict[tuple[str, int], Any]:
     found = store.query(f"select source_table, row_key, to_json(image) from {LOADED}")
-    return {(table, json.loads(key)["id"]): json.loads(image) for table, key, image in found}
+    return {(table, json.loads(key)["id"]): json.loads(image or "null") for table, key, image in found}
 
 
 def check_now(store: Warehouse, model: Model) -> None:
@@ -65,7 +70,7 @@ def check_versions(store: Warehouse, model: Model) -> None:
     rows = store.query("select source_table, row_key, valid_from, valid_to, to_json(image) from nova_core.versions")
     found: dict[tuple[str, int], list[tuple[int, int | None, Any]]] = {}
     for table, key, begins, ends, image in rows:
-        version = int(begins), None if ends is None else int(ends), json.loads(image)
+        version = int(begins), None if ends is None else int(ends), json.loads(image or "null")
         found.setdefault((table, json.loads(key)["id"]), []).append(version)
     right: dict[tuple[str, int], list[tuple[int, int | None, Any]]] = {}
     first, state, _ = model.commits[0]
@@ -78,7 +83,7 @@ def check_versions(store: Warehouse, model: Model) -> None:
             if row is not None:
                 versions.append((at, None, row))
     right = {place: versions for place, versions in right.items() if versions}
-    assert {place: sorted(each) for place, each in found.items()} == right, difference(found, right)
+    assert {place: sorted(each, key=BEGINS) for place, each in found.items()} == right, difference(found, right)
 
 
 def forget(store: Warehouse) -> None:

@@ -23,21 +23,13 @@ MISTAKES = {
     "half snapshot": ("and lacking.tables_lacking = 0 as", "as"),
     "taken twice": ("where known.kafka_offset is null\nqualify", "where true\nqualify"),
     "wrong end": ("lead(position)", "max(position)"),
-    "version of nothing": ("or to_json(image) <> to_json(image_before)", "or true"),
+    "version of nothing": ("and to_json(known.image) = to_json(known.image_before)", "and false"),
     "ended again": ("and versions.valid_to is null", ""),
     "version of a deletion": ("from ordered\nwhere op <> 'd'", "from ordered"),
-    "deletion kept": ("when matched and batch.op = 'd' then delete", "when matched and batch.op = 'x' then delete"),
-    "earlier state": ("order by position desc\n    ) = 1\n) as batch", "order by position\n    ) = 1\n) as batch"),
+    "earlier state": ("row_key order by position desc", "row_key order by position"),
     "not until": ("and transactions.position <= plan.until\n    qualify", "qualify"),
     "read again, and older": ("and changes.position > coalesce(known.position, -1)", ""),
-    "told twice": ("where known.tx is null\ngroup by", "where true\ngroup by"),
-    "parts twice": ("where known.tx is null and transactions.position >", "where transactions.position >"),
-    "changes kept": (
-        "changes.kind = 'transaction' and plan.kind = 'transactions' and transactions.tx",
-        "transactions.tx",
-    ),
     "nothing is forgotten": ("delete from nova_core.batch", "delete from nova_core.batch where false"),
-    "plans kept": ("delete from nova_core.plan", "delete from nova_core.plan where false"),
 }
 
 

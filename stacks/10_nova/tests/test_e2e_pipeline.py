@@ -25,7 +25,7 @@ OF_HISTORIES = ("(versions)", "(valid_from)", "(valid_to)", "(transaction)")
 KEY = "varchar(60) character set utf8mb4 collate utf8mb4_bin not null"
 MB = 1_000_000
 SERVICES = ["kafka", "snowflake", "mysql", "postgres", "debezium"]
-LOADERS_ENDS = ("staged", "copied", "landed", *(f"merge_{number:02}" for number in range(1, 17)), "merged")
+LOADERS_ENDS = ("staged", "copied", "landed", *(f"merge_{number:02}" for number in range(1, 18)), "merged")
 """Places in loader and merge at which a process may end."""
 
 

@@ -62,19 +62,6 @@ chosen as (
         and changes.position = plan.until
         and changes.sent_ms >= plan.since_ms
     where plan.kind = 'snapshot' and changes.row_key is null
-),
-compared as (
-    select
-        chosen.*,
-        case
-            when row_number() over (
-                partition by chosen.source_table, chosen.row_key order by chosen.position
-            ) = 1 then rows_now.image
-            else lag(chosen.image) over (partition by chosen.source_table, chosen.row_key order by chosen.position)
-        end as image_before
-    from chosen
-    left join nova_core.current_rows as rows_now
-        on chosen.source_table = rows_now.source_table and chosen.row_key = rows_now.row_key
 )
 select
     source_table,
@@ -85,6 +72,5 @@ select
     image,
     source_ms,
     tx,
-    -- A snapshot makes a new version only of a row that is another than the one that is known.
-    kind = 'transaction' or image is null or image_before is null or to_json(image) <> to_json(image_before)
-from compared;
+    true
+from chosen;
