@@ -28,6 +28,8 @@ from starlette.routing import Route
 
 LONG, MOST_KNOWN = 300, 500
 """Characters of a statement that is worth to be remembered, and how many are."""
+CHECKPOINT = "256MB"
+"""How much of its log DuckDB lets stand before it writes a database's file, for which every statement waits."""
 IDLE_S = 5.0
 """How long a transaction may be idle, in seconds, before it is ended when another one needs what it holds."""
 
@@ -179,6 +181,7 @@ def main(port: int, folder: str) -> None:
     end_abandoned_transactions(FakeSnowflakeCursor, server.sessions)
     mend(FakeSnowflakeCursor)
     server.shared_fs = FakeSnow(db_path=folder)
+    server.shared_fs.duck_conn.execute(f"SET GLOBAL checkpoint_threshold = '{CHECKPOINT}'")
 
     async def health(request: Request) -> JSONResponse:
         server.shared_fs.duck_conn.cursor().execute("select 1")
