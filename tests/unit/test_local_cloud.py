@@ -219,7 +219,7 @@ def test_values_reach_the_process_as_they_are(local: Cloud) -> None:
     parsed = RawConfigParser(inline_comment_prefixes=(";", "#"))
     parsed.read_string(text)
     section = dict(parsed["program:x"])
-    assert section["command"] == "'/a b/run' 100%%"
+    assert section["command"] == "/bin/sh -c 'exec \"$@\" 9<&0' sh '/a b/run' 100%%"
     assert section["environment"] == 'KEY="50%%",SPACE="a b"'
     assert section["user"] == "me"
 
