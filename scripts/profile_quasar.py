@@ -26,7 +26,8 @@ bench = importlib.import_module("bench_quasar")
 
 EVENTS = ("jdk.ExecutionSample", "jdk.NativeMethodSample")
 IDLE = re.compile(
-    r"epollWait|Net\.(poll|accept)|SocketDispatcher\.read|Unsafe\.park|Object\.wait|FileDispatcherImpl\.force0"
+    r"epollWait|EPoll\.wait|Net\.(poll|accept)|SocketDispatcher\.read|Unsafe\.park|Object\.wait|FileDispatcherImpl\.force0"
+    r"|FileInputStream\.readBytes|waitForProcessExit"  # of what a child says, and for its end
 )
 """What a thread does that waits."""
 KINDS = (
@@ -41,6 +42,7 @@ KINDS = (
     ("aggregation", r"\.aggregate\.|BytesToBytesMap|GeneratedIteratorForCodegenStage"),
     ("planning and code generation", r"\.catalyst\.(optimizer|analysis|plans|rules)|janino|\.QueryExecution"),
 )
+LOADING = "loading classes, at the start"
 OTHER = "other parts of Spark"
 
 
@@ -66,7 +68,7 @@ def kind(frames: list[str]) -> str | None:
         for name, pattern in KINDS:
             if re.search(pattern, frame):
                 return name
-    return OTHER
+    return LOADING if any("ClassLoader" in frame for frame in frames) else OTHER
 
 
 def recorded(file: Path) -> Counter[str]:
