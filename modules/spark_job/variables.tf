@@ -56,6 +56,14 @@ variable "environment" {
     condition     = alltrue([for value in values(var.environment) : can(regex("\\S", value)) && length(value) <= 1024])
     error_message = "environment has values of 1 to 1024 characters, not blank: EMR takes no others."
   }
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.environment) :
+      !can(regex("PASSWORD|PASSWD|SECRET|TOKEN|API_KEY|PRIVATE_KEY|CREDENTIAL", name)) || can(regex("_(ARN|ID|NAME|URL|PATH)$", name))
+    ])
+    error_message = "environment holds no secret: name the ARN of one instead, in a variable like DB_SECRET_ARN."
+  }
 }
 
 variable "idle_minutes" {

@@ -246,6 +246,15 @@ run "refuses_a_jobs_blank_setting" {
   }
 }
 
+run "refuses_a_secret_in_the_environment" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { DB_PASSWORD = "correct-horse-9" }
+  }
+}
+
 run "refuses_a_blank_environment" {
   command         = plan
   expect_failures = [var.environment]
