@@ -23,6 +23,7 @@ import importlib
 import json
 import os
 import platform
+import shlex
 import signal
 import statistics
 import subprocess
@@ -368,7 +369,7 @@ def report(found: dict[str, dict[str, Any]]) -> str:
         f"The cost at the source is the median of {rounds} rounds, the rest was measured once."
         f" {date.today().isoformat()}, {os.cpu_count()} cores shared by all parts, Python {platform.python_version()},"
         f" load {os.getloadavg()[0]:.1f}"
-        " at the end. `python scripts/bench_nova.py`",
+        f" at the end. `{shlex.join(['python', 'scripts/bench_nova.py', *sys.argv[1:]])}`",
     ]
     return "\n".join(lines)
 

@@ -21,6 +21,7 @@ import importlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import signal
 import statistics
@@ -396,9 +397,11 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
             f"Goals: {kept}.",
             "",
             f"Where a micro-batch's time goes, while draining: {where}. Latencies over {given.seconds:.0f} s each, the"
-            f" second one over {given.minutes:.0f} min where that is longer; batch: medians of {given.repeat}."
+            f" second one over {given.minutes:.0f} min where that is longer; batch: medians of {given.repeat}; lateness"
+            f" {given.lateness}."
             f" {date.today().isoformat()}, {os.cpu_count()} cores shared by all, Python {platform.python_version()},"
-            f" load {found['load'][0]:.1f} at the start and {now:.1f} at the end. `python scripts/bench_quasar.py`",
+            f" load {found['load'][0]:.1f} at the start and {now:.1f} at the end."
+            f" `{shlex.join(['python', 'scripts/bench_quasar.py', *sys.argv[1:]])}`",
         ]
     )
 
@@ -410,6 +413,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120, help="how long each rate is sent")
     parser.add_argument("--minutes", type=float, default=30, help="how long the middle rate is sent, for the memory")
     parser.add_argument("--outage", type=float, default=120, help="how long the store is away, in seconds")
+    parser.add_argument("--lateness", default="2 minutes", help="how long the speed layer waits for late events")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--no-write", action="store_true", help="print only; leave docs/benchmarks.md alone")
     parser.add_argument("--inner", nargs=2, metavar=("ENVIRONMENT", "FOLDER"), help=argparse.SUPPRESS)
@@ -418,6 +422,7 @@ def main() -> int:
         measured = {"spark": inner_spark, "orbit": inner_duckdb}[given.inner[0]](Path(given.inner[1]), given.repeat)
         print(json.dumps(measured))
         return 0
+    SERVICE["QUASAR_LATENESS"] = given.lateness
     layers_of = importlib.import_module("layers").Layers
     from infra.docs import write_section
     from infra.local import Cloud

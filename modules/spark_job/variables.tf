@@ -188,6 +188,16 @@ variable "jobs" {
   }
 
   validation {
+    condition = alltrue(flatten([
+      for job in values(var.jobs) : [
+        for name in keys(job.environment) :
+        !can(regex("PASSWORD|PASSWD|SECRET|TOKEN|API_KEY|PRIVATE_KEY|CREDENTIAL", name)) || can(regex("_(ARN|ID|NAME|URL|PATH)$", name))
+      ]
+    ]))
+    error_message = "jobs[*].environment holds no secret: name the ARN of one instead, in a variable like DB_SECRET_ARN."
+  }
+
+  validation {
     condition     = alltrue(flatten([for job in values(var.jobs) : [for name in keys(job.settings) : startswith(name, "spark.")]]))
     error_message = "jobs[*].settings are Spark's own, like spark.executor.memory."
   }

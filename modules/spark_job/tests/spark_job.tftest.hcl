@@ -255,6 +255,15 @@ run "refuses_a_secret_in_the_environment" {
   }
 }
 
+run "refuses_a_secret_in_a_jobs_environment" {
+  command         = plan
+  expect_failures = [var.jobs]
+
+  variables {
+    jobs = { one = { module = "one", environment = { API_TOKEN = "x" }, heartbeat = { pattern = "x", minutes = 5 }, grants = {} } }
+  }
+}
+
 run "refuses_a_blank_environment" {
   command         = plan
   expect_failures = [var.environment]
