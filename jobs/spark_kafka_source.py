@@ -280,17 +280,29 @@ class Cluster:
 
     def _known(self) -> set[Place]:
         """Return the partitions that there are now, also where a topic is gone."""
-        topics = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
+        topics = self._topics()
         return {(name, str(each)) for name, topic in topics.items() if not topic.error for each in topic.partitions}
 
     def _places(self) -> list[Place]:
         """Return the partitions that the topics have now; each topic must be there."""
-        known = self._patiently(lambda: self._admin.list_topics(timeout=ASK_S)).topics
+        known = self._topics()
         for topic in self.options.topics:
             if topic not in known or known[topic].error:
                 problem = known[topic].error if topic in known else "there is no such topic"
                 raise KafkaSourceError(f"{topic} at {self.options.servers}: {problem}; make it first")
         return [(topic, str(each)) for topic in self.options.topics for each in sorted(known[topic].partitions)]
+
+    def _topics(self) -> dict[str, Any]:
+        """Return the brokers' topics by name; what is known to be there but has no leader yet is waited for."""
+
+        def ask() -> dict[str, Any]:
+            found: dict[str, Any] = self._admin.list_topics(timeout=ASK_S).topics
+            for error in (found[name].error for name in self.options.topics if name in found):
+                if error and error.code() in TRANSIENT - {KafkaError.UNKNOWN_TOPIC_OR_PART}:
+                    raise KafkaException(error)
+            return found
+
+        return self._patiently(ask)
 
     def _offsets(self, places: Sequence[Place], spec: Any) -> Offsets:
         wanted = {TopicPartition(topic, int(partition)): spec for topic, partition in places}
@@ -298,7 +310,11 @@ class Cluster:
 
         def ask() -> dict[Place, int]:
             answers = self._admin.list_offsets(wanted, isolation_level=committed, request_timeout=ASK_S)
-            return {(each.topic, str(each.partition)): answer.result().offset for each, answer in answers.items()}
+            found = {(each.topic, str(each.partition)): answer.result().offset for each, answer in answers.items()}
+            # librdkafka gives -1001 and no error for the partitions of a broker that it lost while it asked.
+            if silent := sorted(f"{topic}-{partition}" for (topic, partition), offset in found.items() if offset < 0):
+                raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"no offset of {', '.join(silent)} was given"))
+            return found
 
         found = self._patiently(ask)
         return nested({place: found[place] for place in places})

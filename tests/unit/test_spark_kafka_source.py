@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import MagicMock
 
 import pytest
@@ -36,14 +36,14 @@ class KafkaException(Exception):
 class Error:
     """An error of confluent-kafka's."""
 
-    def __init__(self, code: int) -> None:
-        self._code = code
+    def __init__(self, code: int, why: str = "") -> None:
+        self._code, self._why = code, why
 
     def code(self) -> int:
         return self._code
 
     def str(self) -> str:
-        return f"error {self._code}"
+        return self._why or f"error {self._code}"
 
     __str__ = str
 
@@ -57,7 +57,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     kafka = SimpleNamespace(
         Consumer=MagicMock(),
         IsolationLevel=SimpleNamespace(READ_COMMITTED=1),
-        KafkaError=SimpleNamespace(**CODES),
+        KafkaError=type("KafkaError", (Error,), CODES),
         KafkaException=KafkaException,
         TopicPartition=lambda topic, partition, offset=-1: (topic, partition, offset),
     )
@@ -214,6 +214,44 @@ def test_a_failover_is_waited_for_as_long_as_the_patience_lasts(source: Any, clo
         source.KafkaSourceError, match=r"b:9092 gives no answer within 5 s: error -?\d+; next: see that"
     ):
         cluster._patiently(ask)
+
+
+class Place(NamedTuple):
+    """A partition, as an admin client names it."""
+
+    topic: str
+    partition: int
+
+
+class Answer:
+    """What an admin client gives for one partition."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    def result(self) -> Answer:
+        return self
+
+
+def test_an_offset_that_a_lost_broker_leaves_open_is_asked_for_again(source: Any, clock: Clock) -> None:
+    """librdkafka gives -1001, without any error; as an offset it would be lower than what was read: data loss."""
+    cluster, answers = source.Cluster(options(source)), [-1001, -1001, 7]
+    cluster._admin.list_offsets = lambda *_, **__: {Place("t", 0): Answer(answers.pop(0))}
+    assert cluster._offsets([("t", "0")], None) == {"t": {"0": 7}}
+    answers += [-1001] * 50
+    with pytest.raises(source.KafkaSourceError, match="no answer within 5 s: no offset of t-0 was given; next: see"):
+        cluster._offsets([("t", "0")], None)
+
+
+def test_a_topic_without_a_leader_is_waited_for_and_one_that_is_not_there_is_told(source: Any, clock: Clock) -> None:
+    cluster = source.Cluster(options(source))
+    errors: list[Error | None] = [Error(CODES["LEADER_NOT_AVAILABLE"]), None, Error(CODES["UNKNOWN_TOPIC_OR_PART"])]
+    cluster._admin.list_topics = lambda **_: SimpleNamespace(
+        topics={"t": SimpleNamespace(error=errors.pop(0), partitions=[0])}
+    )
+    assert cluster._places() == [("t", "0")]
+    with pytest.raises(source.KafkaSourceError, match="t at b:9092: error 3; make it first"):
+        cluster._places()
 
 
 def test_what_is_refused_is_told_at_once(source: Any, clock: Clock) -> None:
