@@ -554,7 +554,8 @@ def _diagnostic_text(diagnostic: Mapping[str, Any]) -> str:
     line = (place.get("start") or {}).get("line")
     where = f"{place['filename']}:{line}" if place.get("filename") else ""
     parts = [diagnostic.get("summary", ""), diagnostic.get("detail", ""), diagnostic.get("address", ""), where]
-    return "\n".join(part for part in parts if part)
+    # No empty lines: they keep diagnostics apart.
+    return "\n".join(line for part in parts for line in (part or "").splitlines() if line.strip())
 
 
 def _first_error(text: str) -> str:

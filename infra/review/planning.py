@@ -382,7 +382,18 @@ def _blamed(error: OrreryError, tree: Tree, stacks: Sequence[str]) -> Exception:
         where = f" in {known[0].relative_to(tree.root.resolve())}" if blamed and known else ""
     if not blamed and len(stacks) == 1:
         blamed = list(stacks)
-    return _NotPlanned(dict.fromkeys(blamed, error.what + where)) if blamed else error
+    return _NotPlanned({name: _said_of(error, name) + where for name in blamed}) if blamed else error
+
+
+def _said_of(error: OrreryError, name: str) -> str:
+    """Return what Terraform says of one stack: its own error where there are several, else the first."""
+    parts = [" ".join(part.split()) for part in error.details.split("\n\n")]
+    own = [part for part in parts if re.search(rf"\b{re.escape(module_of(name))}\b", part)]
+    begin = "terraform plan failed: "  # other commands don't keep their errors apart
+    if len(parts) < 2 or not own or not error.what.startswith(begin.rstrip(": ")):
+        return error.what
+    said = f"{begin}{own[0]}"
+    return said if len(said) <= 400 else f"{said[:397]}..."
 
 
 def _sources(tree: Tree, name: str) -> list[Path]:

@@ -54,6 +54,14 @@ variable "environment" {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
     error_message = "environment has names like COMET_BUCKET."
   }
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.environment) :
+      !can(regex("PASSWORD|PASSWD|SECRET|TOKEN|API_KEY|PRIVATE_KEY|CREDENTIAL", name)) || can(regex("_(ARN|ID|NAME|URL|PATH)$", name))
+    ])
+    error_message = "environment holds no secret: name the ARN of one instead, in a variable like DB_SECRET_ARN."
+  }
 }
 
 variable "error_pattern" {

@@ -30,6 +30,8 @@ EXAMPLE_PLUGIN = "0123456789abcdef" * 4
 DAY_MS = 86_400_000
 CA = "/opt/orrery/rds.pem"
 """Where the image has the authorities that sign RDS' certificates: see Dockerfile."""
+TELLER = "snowflake-alarms"
+"""The role with which Snowflake tells of tasks that failed."""
 SMOKE_CHANGES, RUN_CHANGES, RUN_RATE = 60, 6_000, 400
 LEVEL_S = 120
 ALARMS = {
@@ -280,6 +282,8 @@ class Nova(BatchStack):
             "merger": f"{PIPELINE}_MERGER",
         }
         if not self.info.settings["make_warehouse"]:
+            if user := str(self.info.settings["alarm_user_arn"]):
+                self._teller(user, str(self.info.settings["alarm_external_id"]), key, alerts)
             return place
         made = self.module(
             "warehouse",
@@ -290,7 +294,6 @@ class Nova(BatchStack):
             database=name,
             schemas={"MARTS": "What analysts make"},
         )
-        role = self.physical("snowflake-alarms")
         pipeline = self.module(
             "pipeline",
             "snowflake_pipeline",
@@ -327,21 +330,10 @@ class Nova(BatchStack):
                 }
             },
             alarm_topic_arn=alerts.arn,
-            alarm_role_arn=f"arn:aws:iam::{self.target.account_id}:role/{role}",
+            alarm_role_arn=f"arn:aws:iam::{self.target.account_id}:role/{self.physical(TELLER)}",
         )
         if pipeline.present:
-            self.module(
-                "teller",
-                "partner_role",
-                name=role,
-                description="Snowflake tells of tasks that failed",
-                principal_arn=pipeline.alarm_user_arn,
-                external_id=pipeline.alarm_external_id,
-                grants={
-                    "publish": {"actions": ["sns:Publish"], "resources": [alerts.arn]},
-                    "encrypt": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
-                },
-            )
+            self._teller(pipeline.alarm_user_arn, pipeline.alarm_external_id, key, alerts)
             place = {
                 "database": made.database,
                 "warehouse": made.warehouse,
@@ -349,6 +341,21 @@ class Nova(BatchStack):
                 "merger": pipeline.merger_role,
             }
         return place
+
+    def _teller(self, user: Any, external_id: Any, key: Module, alerts: Module) -> None:
+        """The role that Snowflake takes to tell of tasks that failed."""
+        self.module(
+            "teller",
+            "partner_role",
+            name=self.physical(TELLER),
+            description="Snowflake tells of tasks that failed",
+            principal_arn=user,
+            external_id=external_id,
+            grants={
+                "publish": {"actions": ["sns:Publish"], "resources": [alerts.arn]},
+                "encrypt": {"actions": ["kms:Decrypt", "kms:GenerateDataKey"], "resources": [key.arn]},
+            },
+        )
 
     def _tasks(
         self,

@@ -126,9 +126,9 @@ _STACKS = tuple(
     Rule(name, edit, stacks=True)
     for name, edit in {
         "region-moved": replace(r'"eu-west-1"$', '"ap-southeast-1"'),
-        "grant-widened": replace(r'("actions": \["\w+):.*\]', r'\1:*"]'),
+        "grant-widened": replace(r'("actions": \["[\w-]+):[^\]\n]*\]', r'\1:*"]'),
         "grant-on-everything": replace(r'("resources": )\[.*\]', r'\1["*"]'),
-        "secret-in-environment": replace(r"environment=\{", 'environment={"DB_PASSWORD": "correct-horse-9", '),
+        "secret-in-environment": replace(r"environment=(?=\{)", 'environment={"DB_PASSWORD": "correct-horse-9"} | '),
         "open-without-a-reason": replace(r"^ +public_because=.*\n", ""),
         "route-opened-by-a-stack": replace(r"\{route: target for", '{route: {**target, "public": True} for'),
         "table-unprotected": replace(r"(deletion_protection=).*(?=,$)", r"\1False"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 
@@ -62,6 +63,14 @@ def test_there_are_at_least_forty_and_each_changes_something() -> None:
     assert len({each.key for each in chosen}) == len(chosen)
     assert all(each.texts for each in chosen)
     assert len({(each.rule, each.owner) for each in chosen}) == len(chosen)
+
+
+def test_what_is_planted_in_a_stack_is_still_python() -> None:
+    """Else the mistake would be found by anything that reads the file."""
+    for mutant in mutants(RULES):
+        for file, text in mutant.texts.items():
+            if file.endswith(".py"):
+                compile(text, f"{mutant.rule} in {file}", "exec", ast.PyCF_ONLY_AST)
 
 
 def test_an_argument_is_replaced_where_it_stands(tmp_path: Path) -> None:

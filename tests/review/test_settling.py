@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.errors import OrreryError
 from infra.output import Ui
 from infra.review import planning, trees
 from infra.review.synthetic import Synthetic
@@ -110,3 +111,14 @@ def test_the_built_stacks_settle_in_five_plans(tmp_path: Path, monkeypatch: pyte
     kept = {each["address"]: each["change"] for each in base["resource_changes"]}
     assert kept.keys() == synthetic.resources.keys()
     assert all(each["after"] == synthetic.resources[address]["attributes"] for address, each in kept.items())
+
+
+def test_each_stack_that_can_t_be_planned_is_told_its_own_error(tmp_path: Path) -> None:
+    details = "Invalid value\nports are few\nmodule.stack_one.x\n\nMissing item\nno region\nstack_two/main.tf.json:3"
+    said = OrreryError("terraform plan failed: Invalid value (and 1 more)", next_step="", details=details)
+    found = planning._blamed(said, trees.Tree("head", tmp_path, tmp_path, {}), ["one", "two", "three"])
+    assert isinstance(found, planning._NotPlanned)
+    assert found.reasons == {
+        "one": "terraform plan failed: Invalid value ports are few module.stack_one.x",
+        "two": "terraform plan failed: Missing item no region stack_two/main.tf.json:3",
+    }

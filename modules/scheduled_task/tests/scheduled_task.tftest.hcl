@@ -142,6 +142,15 @@ run "refuses_another_architecture" {
   }
 }
 
+run "refuses_a_secret_in_the_environment" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { DB_PASSWORD = "correct-horse-9" }
+  }
+}
+
 run "refuses_lower_case_environment" {
   command         = plan
   expect_failures = [var.environment]

@@ -250,6 +250,8 @@ def test_a_warehouse_that_somebody_else_made_is_entered_by_the_same_names(tmp_pa
     configuration = made(tmp_path, make_warehouse=False)
     assert list(configuration["provider"]) == ["aws"] and not BEYOND & configuration["module"].keys()
     assert configuration["module"]["task"]["environment"]["NOVA_SNOWFLAKE_ROLE"] == "ORRERY_NOVA_LOADER"
+    told = made(tmp_path, make_warehouse=False, alarm_user_arn="arn:aws:iam::1:user/x", alarm_external_id="y")
+    assert told["module"]["teller"]["principal_arn"] == "arn:aws:iam::1:user/x"
 
 
 @pytest.mark.parametrize("source", ["mysql", "postgres"])
