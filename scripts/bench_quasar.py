@@ -31,8 +31,8 @@ import tempfile
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -61,33 +61,35 @@ SERVICE = {
 }
 
 
-def cpu_seconds(pid: int) -> dict[str, float]:
-    """Return what a process and its children have used so far, by what they are."""
+KINDS = ("JVM", "Python workers", "driver")
+
+
+def by_kind(pid: int, figure: Callable[[Any], float]) -> dict[str, float]:
+    """Return the sum of a figure over a process and its children, by kind."""
     import psutil  # not in the environments of Spark and DuckDB, where parts of this script run
 
-    found: dict[str, float] = dict.fromkeys(("JVM", "Python workers", "driver"), 0.0)
+    found: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        try:
-            times, name, command = each.cpu_times(), each.name(), each.cmdline()
-        except psutil.Error:
-            continue
-        kind = "JVM" if name == "java" else "driver" if each.pid == pid else "Python workers"
-        if command:
-            found[kind] += times.user + times.system
+        with suppress(psutil.Error):
+            kind = "JVM" if each.name() == "java" else "driver" if each.pid == pid else "Python workers"
+            found[kind] += figure(each)
     return found
 
 
-def resident_mb(pid: int) -> float:
-    """Return what a process and its children have in memory."""
-    import psutil  # as above
+def cpu_seconds(pid: int) -> dict[str, float]:
+    """Return what a process and its children have used so far, by kind."""
+    return by_kind(pid, lambda each: sum(each.cpu_times()[:2]))
 
-    total = 0.0
-    for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        try:
-            total += each.memory_info().rss / 2**20
-        except psutil.Error:
-            continue
-    return total
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Return what a process and its children have in memory, by kind; of a page that n of them share, each has 1/n."""
+    return by_kind(pid, lambda each: each.memory_full_info().pss / 2**20)
+
+
+def most_of(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the most of each kind, and of all together at one moment."""
+    together = max((sum(each.values()) for each in samples), default=0.0)
+    return {kind: max((each[kind] for each in samples), default=0.0) for kind in KINDS} | {"all": together}
 
 
 @contextmanager
@@ -159,14 +161,14 @@ def drain(layers: Any, events: int) -> dict[str, Any]:
 
 def latency(layers: Any, rate: float, seconds: float, warm_up: float) -> dict[str, Any]:
     """Measure from the gateway's clock to the commit, at a fixed rate."""
-    memory: list[float] = []
+    memory: list[dict[str, float]] = []
     with running(layers) as process:
         wait(lambda: (layers.folder / "checkpoints" / "windows" / "metadata").exists(), "the stream's start", 120)
         sending = layers.sending(
             "--events", str(int(rate * seconds)), "--per-second", str(rate), "--paced", "--seed", "11"
         )
         while sending.poll() is None:
-            memory.append(resident_mb(process.pid))
+            memory.append(memory_mb(process.pid))
             time.sleep(2)
         if sending.returncode:
             raise SystemExit((layers.folder / "simulate.log").read_text()[-2000:])
@@ -178,7 +180,7 @@ def latency(layers: Any, rate: float, seconds: float, warm_up: float) -> dict[st
     times = sorted(in_order)
     half = len(memory) // 2
     points = {name: times[min(len(times) - 1, int(len(times) * share))] for name, share in POINTS.items()}
-    halves = [max(memory[:half], default=0.0), max(memory[half:], default=0.0)]
+    halves = [most_of(memory[:half]), most_of(memory[half:])]
     return {"rate": rate, **points, "grows": grows, "memory": halves}
 
 
@@ -204,7 +206,7 @@ def outage(layers: Any, rate: float, seconds: float) -> dict[str, Any]:
     def most_mb(done: Callable[[], bool]) -> float:
         most = 0.0
         while not done():
-            most = max(most, resident_mb(process.pid))
+            most = max(most, sum(memory_mb(process.pid).values()))
             time.sleep(0.5)
         return most
 
@@ -350,8 +352,12 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
     lines += ["", "| sent, events/s | p50, s | p95, s | p99, s | 2nd half later, s | memory, MB: 1st half | 2nd half |"]
     lines.append("|--:|--:|--:|--:|--:|--:|--:|")
     for each in found["latency"]:
-        seconds = [f"{each[name]:.1f}" for name in (*POINTS, "grows")]
-        lines.append(f"| {each['rate']:,.0f} | {' | '.join(seconds + [f'{mb:,.0f}' for mb in each['memory']])} |")
+        figures = [f"{each[name]:.1f}" for name in (*POINTS, "grows")]
+        figures += [f"{half['all']:,.0f}" for half in each["memory"]]
+        lines.append(f"| {each['rate']:,.0f} | {' | '.join(figures)} |")
+    halves = found["latency"][SHARES.index(LONG)]["memory"]
+    kinds = "; ".join(f"{kind} {halves[0][kind]:,.0f} and {halves[1][kind]:,.0f} MB" for kind in KINDS)
+    lines += ["", f"The most in each half of the second of these runs, by process: {kinds}."]
     gone = found["outage"]
     lines += [
         "",
@@ -371,7 +377,7 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
     lines += ["", f"| on {day['rows']:,} rows in {day['files']} files | rows/s | batch layer against it |"]
     lines.append("|---|--:|--:|")
     lines += [f"| {name} | {day['rows'] / s:,.0f} | {s / own:.2f} × |" for name, s in medians.items()]
-    first, second = found["latency"][SHARES.index(LONG)]["memory"]
+    first, second = (half["all"] for half in halves)
     slow = max(each["p99"] for each in found["latency"])
     fair = medians["plain Spark, dropDuplicates"] / own
     goals = [
