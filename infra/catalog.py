@@ -67,6 +67,8 @@ class StackInfo:
     planned : mapping
         Settings with which a plan without an account is made unless others are chosen, because what stands in
         ``settings`` needs a provider that can't be had everywhere (`infra.settings.for_plans`).
+    fixed : tuple of str
+        Settings that a deployment keeps until it is destroyed (`infra.settings.keep_fixed`).
     built : bool
         False for a stack that is to come.
     owner, data_class, cost_centre : str
@@ -98,6 +100,7 @@ class StackInfo:
     settings: Mapping[str, Any] = field(default_factory=dict)
     chosen: Mapping[str, Any] = field(default_factory=dict)
     planned: Mapping[str, Any] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
 
     @property
     def needed_services(self) -> tuple[str, ...]:

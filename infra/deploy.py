@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -86,7 +87,8 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
     Raises
     ------
     OrreryError
-        Another run works on the stack, a service doesn't start, the stack is broken.
+        Another run works on the stack, a service doesn't start, the stack is broken, or is deployed with another choice
+        of what can't be changed.
     """
     folder = STATE / "stacks" / info.slug / target_name
     with lock(folder, info.id):
@@ -98,7 +100,10 @@ def session(info: StackInfo, target_name: str, ui: Ui) -> Iterator[Session]:
             info = planned
         at = _opened(info, target, folder, local, ui)
         if target_name != "offline" and settings.choices(info):
-            remembered, kept = settings.remember(info, at.terraform.state().outputs)
+            state = at.terraform.state()
+            if state.outputs:  # else nothing says with which choice a first deployment ended half way
+                settings.keep_fixed(info, state.outputs)
+            remembered, kept = settings.remember(info, state.outputs)
             if kept:
                 ui.note(f"as it was deployed: {settings.shown(kept)} (another choice: --set)")
                 at = _opened(remembered, target, folder, local, ui)
@@ -495,6 +500,8 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
             "port": database.port,
             "database": database.database,
             "username": database.user,
+            # Terraform can't see that a password is another one, as where a setting chooses another server.
+            "secret_version": int(hashlib.sha256(database.password.encode()).hexdigest()[:8], 16),
         }
         variables[f"TF_VAR_{instance}_standin"] = json.dumps(facts)
         variables[f"TF_VAR_{instance}_standin_password"] = database.password

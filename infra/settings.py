@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from infra import catalog
 from infra.catalog import StackInfo
 from infra.errors import OrreryError
 
@@ -67,6 +68,23 @@ def remember(info: StackInfo, outputs: Mapping[str, Any]) -> tuple[StackInfo, di
         if name in known and type(value) is type(known[name]) and name not in info.chosen
     }
     return (_with(info, {**kept, **info.chosen}), kept) if kept else (info, {})
+
+
+def keep_fixed(info: StackInfo, outputs: Mapping[str, Any]) -> None:
+    """Refuse another choice of what a deployment can't change, as ``fixed`` in its ``stack.toml`` has it.
+
+    Raises
+    ------
+    OrreryError
+        It is deployed with another one.
+    """
+    deployed = {**catalog.load()[info.id].settings, **(outputs.get(OUTPUT) or {})}
+    for name in info.fixed:
+        if name in info.chosen and info.chosen[name] != deployed[name]:
+            raise OrreryError(
+                f"{info.id} is deployed with {shown({name: deployed[name]})}, and what it holds is of that one",
+                next_step=f"make destroy STACK={info.id}, then deploy it with {shown({name: info.chosen[name]})}",
+            )
 
 
 def for_plans(info: StackInfo) -> StackInfo:

@@ -49,11 +49,15 @@ PROVIDER_SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 TERRAFORM_VERSION = ">= 1.11.0"
+_SERVER = (
+    "object({ host = string, port = number, database = string, username = string,"
+    " secret_version = optional(number, 1) })"
+)
 STAND_INS = {
     "debezium": "object({ url = string, secrets = string })",
     "kafka": "object({ bootstrap_servers = string, brokers = number })",
-    "mysql": "object({ host = string, port = number, database = string, username = string })",
-    "postgres": "object({ host = string, port = number, database = string, username = string })",
+    "mysql": _SERVER,
+    "postgres": _SERVER,
 }
 """What a stand-in is told about the local service that does its work, by service."""
 WITH_PASSWORD = ("mysql", "postgres")

@@ -535,7 +535,6 @@ class Nova(BatchStack):
         return [
             f"make run STACK={name}                 6,000 changes, as the shop makes them, into the warehouse",
             f"make dashboard STACK={name}           what changed, and how late it arrived",
-            f"make deploy STACK={name} SET=source=postgres",
             f"make destroy STACK={name}",
         ]
 

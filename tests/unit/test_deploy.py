@@ -54,6 +54,7 @@ class FakeCloud:
         self.asked: list[Any] = []
         self.left: list[str] = []
         self.bootstrap = ""
+        self.password = "s3cret-password"
 
     def up(self, names: list[str], on_progress: object = None) -> dict[str, Any]:
         self.asked.append(("up", names))
@@ -64,14 +65,14 @@ class FakeCloud:
 
     def provision_database(self, name: str) -> Any:
         self.asked.append(("provision", name))
-        return SimpleNamespace(host="127.0.0.1", port=5433, database=name, user=name, password="s3cret-password")
+        return SimpleNamespace(host="127.0.0.1", port=5433, database=name, user=name, password=self.password)
 
     def drop_database(self, name: str) -> None:
         self.asked.append(("drop", name))
 
     def provision_mysql(self, name: str) -> Any:
         self.asked.append(("provision mysql", name))
-        return SimpleNamespace(host="127.0.0.1", port=3306, database=name, user=name, password="s3cret-password")
+        return SimpleNamespace(host="127.0.0.1", port=3306, database=name, user=name, password=self.password)
 
     def drop_mysql(self, name: str) -> None:
         self.asked.append(("drop mysql", name))
@@ -456,7 +457,14 @@ def test_each_stand_in_gets_its_own_database_and_its_password_stays_out_of_files
     assert provided == [("provision", "70_quasar_north"), ("provision", "70_quasar_south")]
     seen = terraform.log[-2]["environment"]
     assert seen["TF_VAR_north_standin_password"] == "s3cret-password"
-    assert '"database": "70_quasar_north"' in seen["TF_VAR_north_standin"]
+    north = json.loads(seen["TF_VAR_north_standin"])
+    assert north["database"] == "70_quasar_north"
+    cloud.password = "another-password"
+    with deploy.session(info, "local", Ui()) as at:
+        at.terraform.plan()
+    now = json.loads(terraform.log[-2]["environment"]["TF_VAR_north_standin"])
+    assert {**now, "secret_version": 0} == {**north, "secret_version": 0}
+    assert now["secret_version"] != north["secret_version"], "Terraform writes the secret again"
     for file in (tmp_path / "state").rglob("*"):
         assert not file.is_file() or b"s3cret-password" not in file.read_bytes()
     deploy.destroy(info, "local", Ui(), yes=False)

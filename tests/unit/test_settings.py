@@ -143,6 +143,24 @@ def test_another_choice_replaces_the_one_that_is_remembered(
     assert settings.OUTPUT not in written(tmp_path)["output"]
 
 
+@pytest.mark.parametrize(
+    ("was", "is_", "refused"), [("disc", "ring", True), ("disc", "disc", False), ("", "ring", False)]
+)
+def test_what_a_deployment_keeps_is_not_chosen_anew(
+    plant: Callable[..., StackInfo], cloud: None, terraform: Any, was: str, is_: str, refused: bool
+) -> None:
+    info = plant("70_quasar", CODE, 'fixed = ["shape"]\n' + CHOICES)
+    terraform.does(state=state(shape=was) if was else state())
+    chosen = settings.choose(info, [f"shape={is_}"])
+    if not refused:
+        return deploy.deploy(chosen, "local", Ui(), yes=False)
+    with pytest.raises(OrreryError, match="70_quasar is deployed with shape=disc") as told:
+        deploy.deploy(chosen, "local", Ui(), yes=False)
+    assert told.value.next_step == "make destroy STACK=70_quasar, then deploy it with shape=ring"
+    assert "plan" not in terraform.commands
+    return None
+
+
 def test_a_choice_that_changes_no_resource_is_kept_all_the_same(
     info: StackInfo, cloud: None, terraform: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
