@@ -260,7 +260,7 @@ class Program:
 
     def wait(self) -> int:
         """Wait for its end, and return its exit code."""
-        return self.process.wait(timeout=FAR_S)
+        return self.process.wait(timeout=FAR_S + 30)  # what gives up by itself says why
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
