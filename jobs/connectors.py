@@ -36,7 +36,10 @@ SETTLE_S = 2.0
 """How long a state has to stay, in seconds: after a restart a worker still tells what the task before it did."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SNAPSHOT_AGAIN = "take a new snapshot: remove the connector with --forget, and apply it again"
+NO_POSITION = re.compile(r"Source offset '\w+' parameter is missing")
+"""What Debezium says after it was killed when it had told of its first snapshot, and not found where the log is yet."""
 REMEDIES = (
+    (NO_POSITION.pattern, "it was ended before it had read anything: apply it again, which lets it begin anew"),
     (r"Access denied for user|password authentication failed", "check user and password in the secret, apply again"),
     (
         r"you need \(at least one of\) the|permission denied|must be (superuser|owner|replication)",
@@ -163,7 +166,13 @@ class Connect:
         str
             What was done, or is left to do, in words; empty when there was nothing. One that somebody paused stays so.
         """
-        state = self.status(name).state
+        found = self.status(name)
+        state = found.state
+        if NO_POSITION.search(found.problem):
+            self.stop(name)
+            self._ask("DELETE", f"/connectors/{name}/offsets")
+            self.resume(name)
+            return "begun anew: it was ended before it had read anything"
         if state == "STOPPED":  # by a removal that was cut short: nobody else stops one
             self.resume(name)
             return "resumed"

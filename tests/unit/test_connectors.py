@@ -120,6 +120,20 @@ def test_a_driver_that_tries_again_and_again_is_asked_once_more_why(worker: Work
         connect.apply("shop", patient)
 
 
+def test_one_that_was_killed_before_it_had_a_position_begins_anew(worker: Worker, connect: Connect) -> None:
+    broken = failed(
+        "org.apache.kafka.connect.errors.ConnectException: Source offset 'file' parameter is missing\n\tat x"
+    )
+    stopped = {"connector": {"state": "STOPPED"}, "tasks": []}
+    worker.say("GET /connectors/shop/status", (200, broken), (200, broken), (200, stopped))
+    for request in ("PUT /connectors/shop/stop", "DELETE /connectors/shop/offsets", "PUT /connectors/shop/resume"):
+        worker.say(request, (200, None))
+    assert "apply it again" in connect.status("shop").next_step
+    assert connect.revive("shop") == "begun anew: it was ended before it had read anything"
+    asked = [f"{method} {path.rpartition('/')[2]}" for method, path, _ in worker.asked if method != "GET"]
+    assert asked == ["PUT stop", "DELETE offsets", "PUT resume"]
+
+
 def test_it_runs_when_its_task_does(worker: Worker, connect: Connect) -> None:
     assert connect.status("shop").state == "MISSING"
     worker.say("GET /connectors/shop", (200, {"name": "shop"}))

@@ -25,7 +25,7 @@ from infra.local.debezium import Debezium
 from infra.local.mysql_client import Connection
 from infra.paths import ROOT
 from infra.terraform import find_terraform
-from jobs.connectors import Connect, write_secrets
+from jobs.connectors import Connect, ConnectorRefused, write_secrets
 from tests.support.local_aws import until
 
 from .conftest import entrance
@@ -203,6 +203,13 @@ class Shop:
         """Let Debezium follow the shop."""
         self.worker.apply(self.name, {**self.config, **more})
         self.worker.wait(self.name)
+
+    def attend(self) -> None:
+        """Do what the README asks for where Debezium was killed before it had a position."""
+        with contextlib.suppress(ConnectorRefused):  # whatever else is wrong shows in what comes next
+            self.worker.wait(self.name)
+        if "parameter is missing" in self.worker.status(self.name).problem:
+            self.worker.revive(self.name)
 
     def level(self) -> None:
         """Wait until all is merged that the shop has committed."""

@@ -101,6 +101,7 @@ def test_all_that_was_committed_is_there_once_and_whole_whatever_is_killed(
         committed(shop, 20)
         assert work.stop() == 0, work.said
         cloud.up(SERVICES)
+        shop.attend()
         shop.level()
     shop.check()
     (watched,) = [each for each in watch.events if each["event"] == "watched"]
