@@ -500,7 +500,8 @@ def _stand_in_variables(stack: Stack, local: Cloud) -> dict[str, str]:
             "port": database.port,
             "database": database.database,
             "username": database.user,
-            # Terraform can't see that a password is another one, as where a setting chooses another server.
+            # Terraform can't see that a password is another one, as where a setting chooses another server. 32 bits of
+            # a hash tell nothing of 24 random bytes.
             "secret_version": int(hashlib.sha256(database.password.encode()).hexdigest()[:8], 16),
         }
         variables[f"TF_VAR_{instance}_standin"] = json.dumps(facts)

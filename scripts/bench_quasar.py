@@ -347,7 +347,7 @@ def report(found: dict[str, Any], given: argparse.Namespace) -> str:
     drained, day = found["drain"], found["batch"]
     rate = min(drained["rate"].values())
     lines = ["| | events/s | CPU µs/event, JVM | Python workers | driver |", "|---|--:|--:|--:|--:|"]
-    cpu = [f"{drained['cpu_us'].get(kind, 0):.0f}" for kind in ("JVM", "Python workers", "driver")]
+    cpu = [f"{drained['cpu_us'].get(kind, 0):.0f}" for kind in KINDS]
     lines.append(f"| speed layer and archive, {drained['events']:,} waiting | {rate:,.0f} | {' | '.join(cpu)} |")
     lines += ["", "| sent, events/s | p50, s | p95, s | p99, s | 2nd half later, s | memory, MB: 1st half | 2nd half |"]
     lines.append("|--:|--:|--:|--:|--:|--:|--:|")

@@ -143,22 +143,27 @@ def test_another_choice_replaces_the_one_that_is_remembered(
     assert settings.OUTPUT not in written(tmp_path)["output"]
 
 
-@pytest.mark.parametrize(
-    ("was", "is_", "refused"), [("disc", "ring", True), ("disc", "disc", False), ("", "ring", False)]
-)
+FIXED = 'fixed = ["shape"]\n' + CHOICES
+
+
 def test_what_a_deployment_keeps_is_not_chosen_anew(
-    plant: Callable[..., StackInfo], cloud: None, terraform: Any, was: str, is_: str, refused: bool
+    plant: Callable[..., StackInfo], cloud: None, terraform: Any
 ) -> None:
-    info = plant("70_quasar", CODE, 'fixed = ["shape"]\n' + CHOICES)
-    terraform.does(state=state(shape=was) if was else state())
-    chosen = settings.choose(info, [f"shape={is_}"])
-    if not refused:
-        return deploy.deploy(chosen, "local", Ui(), yes=False)
+    terraform.does(state=state(shape="disc"))
+    chosen = settings.choose(plant("70_quasar", CODE, FIXED), ["shape=ring"])
     with pytest.raises(OrreryError, match="70_quasar is deployed with shape=disc") as told:
         deploy.deploy(chosen, "local", Ui(), yes=False)
     assert told.value.next_step == "make destroy STACK=70_quasar, then deploy it with shape=ring"
     assert "plan" not in terraform.commands
-    return None
+
+
+@pytest.mark.parametrize("known", [{"shape": "disc"}, {}], ids=["the same", "ended half way"])
+def test_it_may_be_named_again_and_chosen_where_nothing_was_kept(
+    plant: Callable[..., StackInfo], cloud: None, terraform: Any, known: dict[str, str]
+) -> None:
+    terraform.does(state=state(**known))
+    deploy.deploy(settings.choose(plant("70_quasar", CODE, FIXED), ["shape=disc"]), "local", Ui(), yes=False)
+    assert "plan" in terraform.commands
 
 
 def test_a_choice_that_changes_no_resource_is_kept_all_the_same(

@@ -139,7 +139,7 @@ variable "name" {
 }
 
 variable "standin" {
-  description = "The local server: where it listens, the database provisioned on it and the role that owns it. `secret_version` goes up when the password changed."
+  description = "The local server: where it listens, the database provisioned on it and the role that owns it. `secret_version` is another number when the password is another one."
   type = object({
     host           = string
     port           = number
