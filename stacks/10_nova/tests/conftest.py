@@ -39,9 +39,19 @@ def program(
     cloud: Cloud, database: str, *arguments: str, told: str = "", **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a program of the stack to its end; `told` is its input."""
-    command = [str(envs.ensure("nova")), "-P", *arguments]
-    environment = {**entrance(cloud, database), **more}
+    command, environment = _program(cloud, database, *arguments, **more)
     return subprocess.run(command, env=environment, input=told, capture_output=True, text=True, timeout=180)
+
+
+def begun(cloud: Cloud, database: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """Start a program of the stack, to talk with it."""
+    command, environment = _program(cloud, database, *arguments, **more)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, env=environment, text=True, **pipes)
+
+
+def _program(cloud: Cloud, database: str, *arguments: str, **more: str) -> tuple[list[str], dict[str, str]]:
+    return [str(envs.ensure("nova")), "-P", *arguments], {**entrance(cloud, database), **more}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 from infra.local import Cloud
 
-from .conftest import program, started
+from .conftest import begun, program, started
 
 pytestmark = pytest.mark.e2e
 PREFIX = "back"
@@ -24,6 +24,14 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 MAKE = "from nova import warehouse\nwith warehouse.opened() as store: warehouse.make(store)"
+HOLD = """
+from nova import warehouse
+with warehouse.opened() as store, store.transaction():
+    store.query("update nova_core.progress set awaiting_snapshot = true")
+    print("held", flush=True)
+    input()
+"""
+"""What a merge does that runs just now."""
 ASK = "select p.awaiting_snapshot, count(o.topic) from nova_core.progress as p cross join nova_landing.offsets as o group by 1"
 
 
@@ -60,5 +68,12 @@ def test_what_waits_is_forgotten_and_a_snapshot_awaited(
     for forgotten in ("true", "false"):
         code, said = run("-m", "nova.recover")
         assert code == 0 and f'"place_forgotten": {forgotten}' in said, said
+    merge = begun(cloud, "back", "-c", HOLD)
+    assert merge.stdout and merge.stdout.readline() == "held\n"
+    beside = begun(cloud, "back", "-m", "nova.recover", **more)
+    assert beside.stdout and any("warehouse_refuses" in line for line in beside.stdout)
+    merge.communicate("\n", timeout=60)
+    said, _ = beside.communicate(timeout=60)
+    assert beside.returncode == 0 and "awaits_snapshot" in said and "Traceback" not in said, said
     code, said = run("-m", "nova.ask", ASK)
     assert json.loads(said.splitlines()[0])["rows"] == [[True, 12]], said

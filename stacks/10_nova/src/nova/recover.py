@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs.kafka import client_settings
 from jobs.metrics import log
@@ -23,6 +23,8 @@ from nova.warehouse import Warehouse
 
 ROLE, MERGER = "NOVA_SNOWFLAKE_ROLE", "NOVA_SNOWFLAKE_MERGER_ROLE"
 KAFKA_S = 20
+INSIST_S = 90.0
+"""For how long, in seconds, what loader or merge hold is asked for again: longer than Snowflake waits for a lock."""
 PLACE = "connect-offsets"
 """What module cdc_connector calls the topic with the connector's place, behind the prefix."""
 WAITING = ("changes", "transactions", "transaction_parts", "notifications", "batch", "plan")
@@ -120,15 +122,13 @@ def land_from(store: Warehouse, offsets: Mapping[Place, int]) -> None:
         store.query(f"insert into nova_landing.offsets (topic, kafka_partition, next_offset) values {rows}")
 
 
-@contextmanager
-def _entered(role: str) -> Iterator[Warehouse]:
-    """Enter the warehouse in the role that a variable names, if it does."""
+def _insist(role: str, work: Callable[[Warehouse], None]) -> None:
+    """Do some work in the role that a variable names, if it does; loader and merge may hold what it needs meanwhile."""
     before = os.environ.get(ROLE)
     if role in os.environ:
         os.environ[ROLE] = os.environ[role]
     try:
-        with warehouse.opened() as store:
-            yield store
+        warehouse.insist(work, threading.Event(), INSIST_S)
     finally:
         if before is not None:
             os.environ[ROLE] = before
@@ -137,6 +137,8 @@ def _entered(role: str) -> Iterator[Warehouse]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     argparse.ArgumentParser(prog="nova.recover", description=(__doc__ or "").partition("\n")[0]).parse_args(arguments)
+    from snowflake.connector.errors import Error
+
     names = load.names()
     try:
         dropped = False
@@ -146,11 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place_forgotten = forget_place(names)
         offsets = ends(names)
         # Merging stops first: a run that is killed in between leaves a pipeline that waits, not one that skips.
-        with _entered(MERGER) as store:
-            forget(store)
-        with _entered(ROLE) as store:
-            land_from(store, offsets)
-    except (NotYet, source.SourceError) as error:
+        _insist(MERGER, forget)
+        _insist(ROLE, lambda store: land_from(store, offsets))
+    except (NotYet, source.SourceError, Error) as error:
         log("error", "failed", error=str(error))
         return 1
     log("info", "awaits_snapshot", partitions=len(offsets), slot_dropped=dropped, place_forgotten=place_forgotten)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +93,7 @@ def opened() -> Iterator[Warehouse]:
         warehouse.close()
 
 
-def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
+def insist(work: Callable[[Warehouse], None], stopped: threading.Event, seconds: float = math.inf) -> None:
     """Do some work in a session, and all of it again, in a new one, where the warehouse is away or refuses something.
 
     Parameters
@@ -100,10 +102,18 @@ def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
         Takes the session. It goes on where the warehouse says that it was.
     stopped : Event
         Set when nobody wants it any more.
+    seconds : float
+        After which nothing is begun again.
+
+    Raises
+    ------
+    Error
+        Snowflake's, when the time is over.
     """
     from snowflake.connector.errors import Error, ProgrammingError
     from snowflake.connector.vendored.requests.exceptions import RequestException  # an answer that broke off
 
+    ends = time.monotonic() + seconds
     while not stopped.is_set():
         try:
             with opened() as store:
@@ -115,6 +125,8 @@ def insist(work: Callable[[Warehouse], None], stopped: threading.Event) -> None:
             # is refused in the same way: so it is tried again, and told apart.
             refused = isinstance(error, ProgrammingError)
             log("warning", "warehouse_refuses" if refused else "warehouse_away", error=str(error)[:300])
+            if time.monotonic() > ends:
+                raise
             stopped.wait(AWAY_S)
 
 
