@@ -52,7 +52,7 @@ def theme(name: str) -> dict[str, Any]:
             "titleFontWeight": "normal",
             "labelFontSize": 12,
             "titleFontSize": 12,
-            "labelLimit": 150,
+            "labelLimit": 180,
             "titlePadding": 12,
             "gridColor": grid,
             "domainColor": muted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from infra.live import Check, Live
 
 EVENTS, SMOKE = 60_000, 600
+SHOWN = 5
+"""How many of somebody's own messages that were set aside a run shows."""
 ARCHIVE = "archive/"
 CHECKPOINTS = "checkpoints/"
 ENDPOINTS = ["ecr.api", "ecr.dkr", "kms", "logs", "secretsmanager", "sts"]
@@ -224,6 +227,11 @@ class Quasar(BatchStack):
                 f"{self.info.id} is fed from within its private network on AWS",
                 next_step="run quasar.simulate there; the stack's README says how",
             )
+        if data and not data.stat().st_size:
+            from infra.errors import OrreryError
+
+            raise OrreryError(f"{data} is empty", next_step="write one message a line, as the stack's README shows it")
+        started_ms = int(time.time() * 1000)
         sent = self._simulate(live, *(["--file", str(data.resolve())] if data else ["--events", str(EVENTS)]))
         live.ui.say(f"{sent:,} messages sent to {self.topic}.")
         done = self._layers(live)
@@ -231,8 +239,10 @@ class Quasar(BatchStack):
         live.ui.say(self._balance(totals))
         for reason, count in totals["malformed"].items():
             live.ui.say(f"  {count:9,}  {reason}")
-        days = ", ".join(done["days"]) or "none"
-        live.ui.say(f"Batch: {done['messages']:,} messages of the days {days} in {done['seconds']:.1f} s.")
+        if data:
+            self._say_dead_letters(live, started_ms)
+        new = f"{done['messages']:,} messages of the days {', '.join(done['days'])}" if done["days"] else "nothing new"
+        live.ui.say(f"Batch: {new} in {done['seconds']:.1f} s.")
         live.ui.say(
             f"Speed against batch: {totals['windows']:,} windows, {totals['differing']:,} differ"
             f" by {totals['difference']:,} events = {totals['late']:,} late"
@@ -489,6 +499,22 @@ class Quasar(BatchStack):
             live.ui.table(
                 ["window", "kind", "speed", "batch", "late", "unexplained"], [list(map(str, row)) for row in rows]
             )
+
+    def _say_dead_letters(self, live: Live, since_ms: int) -> None:
+        """Print what exactly was wrong with the newest messages that were set aside since a moment."""
+        from infra import envs
+
+        python = str(envs.ensure("kafka", say=live.ui.note))
+        command = [python, "-P", "-m", "jobs.dead_letters", self.dead_letters]
+        command += ["--most", str(SHOWN), "--since-ms", str(since_ms)]
+        rows = [
+            [line["reason"], line["message"], (line["value"] or "")[:40]]
+            for line in self.run_task(live, command, self._environment(live), "asking what was set aside")
+            if line["event"] == "dead_letter"
+        ]
+        if rows:
+            live.ui.say(f"Set aside meanwhile, the newest of them (at most {SHOWN}):")
+            live.ui.table(["reason", "what exactly", "message"], rows)
 
     def _balance(self, totals: dict[str, Any]) -> str:
         malformed = sum(totals["malformed"].values())

@@ -6,15 +6,19 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from infra import envs
 from infra.errors import OrreryError
 from infra.local import Cloud
+from infra.paths import ROOT
 from tests.e2e.test_local_cloud import new_cloud, pid_of, restarted
 from tests.support.kafka import run, start, topics_job
 from tests.support.local_aws import until
@@ -57,6 +61,42 @@ say(read("keyed"))
     for partition in range(3):
         offsets = [offset for there, offset, _, _ in found if there == partition]
         assert offsets == list(range(len(offsets)))
+
+
+ASIDE = """
+from jobs.dead_letters import DeadLetter
+make("aside", 3)
+by, now = producer(), int(sys.argv[2])
+for number in range(9):
+    letter = DeadLetter("telemetry", 0, number, "not_json", "no object", None if number else b"k", b"\\xff{%d" % number)
+    by.produce("aside", partition=number % 3, timestamp=now + number, **letter.produced())
+by.produce("aside", b"a stranger's", partition=0, timestamp=now + 1000)
+say(by.flush(20))
+"""
+
+
+def test_the_newest_dead_letters_are_shown_as_they_are(kafka: Cloud) -> None:
+    assert shown(kafka, "aside", code=1)[1] == "error: there is no topic aside\n"
+    now = int(time.time()) * 1000
+    assert run(kafka, ASIDE, str(now)) == 0
+    lines, _ = shown(kafka, "aside", "--most", "3")
+    assert [each.get("offset") for each in lines] == [7, 8, None]
+    assert lines[1]["at"].endswith(".008+00:00") and lines[1]["value"] == "\\xff{8"
+    assert (lines[1]["reason"], lines[1]["message"], lines[1]["key"]) == ("not_json", "no object", None)
+    assert lines[2]["error"] == "aside 0:3 is no dead letter" and lines[2]["value"] == "a stranger's"
+    assert [each.get("offset") for each in shown(kafka, "aside", "--since-ms", str(now + 6))[0]] == [6, 7, 8, None]
+    assert len(shown(kafka, "aside")[0]) == 10
+
+
+def shown(cloud: Cloud, *arguments: str, code: int = 0) -> tuple[list[dict[str, Any]], str]:
+    """Run the program that shows dead letters; return its lines, and what it said of errors."""
+    broker = cloud.endpoint("kafka")
+    command = [str(envs.ensure("kafka")), "-P", "-m", "jobs.dead_letters", *arguments]
+    command += ["--bootstrap", f"{broker.host}:{broker.port}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
 MEMBER = """
