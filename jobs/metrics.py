@@ -16,7 +16,7 @@ from typing import Any, TextIO
 def log(level: str, event: str, *, stream: TextIO | None = None, **facts: Any) -> None:
     """Write one line: ``level``, ``event`` and the facts about it."""
     line = {"level": level, "event": event, **facts}
-    print(json.dumps(line, default=str, ensure_ascii=False), file=stream or sys.stdout, flush=True)
+    _write(json.dumps(line, default=str, ensure_ascii=False), stream)
 
 
 def emit(
@@ -47,4 +47,11 @@ def emit(
         **dimensions,
         **values,
     }
-    print(json.dumps(line), file=stream or sys.stdout, flush=True)
+    _write(json.dumps(line), stream)
+
+
+def _write(text: str, stream: TextIO | None) -> None:
+    """Write a line at once: `print` writes its end by itself, and another thread's line may come between."""
+    stream = stream or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()

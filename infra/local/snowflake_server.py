@@ -10,7 +10,9 @@ import contextlib
 import math
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -21,13 +23,14 @@ from fakesnow import arrow, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.instance import FakeSnow
 from snowflake.connector.errors import ProgrammingError
-from sqlglot import exp
+from sqlglot import exp, parse_one
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-LONG, MOST_KNOWN = 300, 500
+LONGEST, MOST_KNOWN = 20_000, 500
 """Characters of a statement that is worth to be remembered, and how many are."""
+PLAIN = (exp.Select, exp.Union, exp.Insert, exp.Update, exp.Delete, exp.Transaction, exp.Commit, exp.Rollback)
 CHECKPOINT = "256MB"
 """How much of its log DuckDB lets stand before it writes a database's file, for which every statement waits."""
 IDLE_S = 5.0
@@ -113,30 +116,74 @@ def end_abandoned_transactions(cursor: Any, sessions: Mapping[str, Any]) -> None
 
 
 def remember_statements(cursor: Any) -> None:
-    """Translate a long statement once: a pipeline says the same ones each second, and each costs a tenth of one.
+    """Translate a statement once: a pipeline says the same ones each second, and translating costs more than most do.
 
     What a translation depends on beside the text is the session's database and schema; with parameters or variables it
-    is made anew.
+    is made anew, and so is whatever is more than reading and changing rows.
     """
     original_execute, original_transform = cursor.execute, cursor._transform
-    known: dict[tuple[Any, ...], Any] = {}
+    known: OrderedDict[tuple[Any, ...], list[Any]] = OrderedDict()
 
-    def execute(self: Any, command: str, *arguments: Any, **named: Any) -> Any:
-        self._asked, self._parts = command, 0
-        return original_execute(self, command, *arguments, **named)
+    def execute(self: Any, command: str, params: Any = None, *arguments: Any, **named: Any) -> Any:
+        key: tuple[Any, ...] = (command, self._conn.database, self._conn.schema)
+        if params or named.get("binding_params") or self._conn.variables._variables or len(command) > LONGEST:
+            key = ()
+        if parts := known.get(key):
+            return repeat(self, parts)
+        self._parts = []
+        done = original_execute(self, command, params, *arguments, **named)
+        if key and is_plain(self._parts):
+            for part in self._parts:
+                part.sql = partial(_same, part.sql(dialect="duckdb"))
+            known[key] = self._parts
+            if len(known) > MOST_KNOWN:
+                known.popitem(last=False)
+        return done
+
+    def repeat(self: Any, parts: list[Any]) -> Any:
+        self._sqlstate = None
+        try:
+            for part in parts:
+                self._execute(part)
+        except ProgrammingError as error:
+            self._sqlstate = error.sqlstate
+            raise
+        return self
 
     def transform(self: Any, expression: Any, params: Any) -> Any:
-        self._parts += 1  # a merge is several
-        if params or self._conn.variables._variables or len(self._asked) < LONG:
-            return original_transform(self, expression, params)
-        key = (self._asked, self._parts, self._conn.database, self._conn.schema)
-        if key not in known:
-            if len(known) >= MOST_KNOWN:
-                known.clear()
-            known[key] = original_transform(self, expression, params)
-        return known[key].copy()
+        made = original_transform(self, expression, params)
+        self._parts.append(made)
+        return made
 
     cursor.execute, cursor._transform = execute, transform
+
+
+def remember_descriptions(cursor: Any) -> None:
+    """Translate once how the columns of an answer are asked for, which is done after each statement."""
+
+    @lru_cache(MOST_KNOWN)
+    def described(statement: str) -> Any:
+        made: Any = parse_one(f"DESCRIBE {statement}", read="duckdb")
+        made.sql = partial(_same, made.sql(dialect="duckdb"))
+        return made
+
+    def describe(self: Any) -> Any:
+        with self._conn.cursor() as other:  # this one's answer is not fetched yet
+            other._execute(described(self._last_sql), self._last_params)
+            return other.fetchall()
+
+    cursor._describe_last_sql = describe
+
+
+def _same(text: str, **_: Any) -> str:
+    return text
+
+
+def is_plain(parts: list[Any]) -> bool:
+    """Tell whether a translation, in its parts, is good for the next time: nothing in it is of this time alone."""
+    if not parts or "merge_counts" in parts[-1].args:  # a merge is several parts
+        return bool(parts)
+    return all(isinstance(part, PLAIN) and part.args.keys() <= part.arg_types.keys() for part in parts)
 
 
 def keep_null_times(arrow: Any) -> None:
@@ -167,19 +214,21 @@ def name_the_source(merge: Any) -> Any:
     return merge
 
 
-def mend(cursor: Any) -> None:
-    """Mend all that is to be mended, once in a process."""
-    end_broken_transactions(cursor)
+def mend(cursor: Any, sessions: Mapping[str, Any] | None = None) -> None:
+    """Mend all that is to be mended, once in a process; `sessions` are the server's, by token."""
     mend_statements(cursor)
     remember_statements(cursor)
+    remember_descriptions(cursor)
+    if sessions is not None:
+        end_abandoned_transactions(cursor, sessions)
+    end_broken_transactions(cursor)
     keep_null_times(arrow)
 
 
 def main(port: int, folder: str) -> None:
     """Serve until a signal comes."""
     server: Any = import_module("fakesnow.server")  # the package has a function of that name in front of it
-    end_abandoned_transactions(FakeSnowflakeCursor, server.sessions)
-    mend(FakeSnowflakeCursor)
+    mend(FakeSnowflakeCursor, server.sessions)
     server.shared_fs = FakeSnow(db_path=folder)
     server.shared_fs.duck_conn.execute(f"SET GLOBAL checkpoint_threshold = '{CHECKPOINT}'")
 

@@ -139,6 +139,21 @@ def test_a_statement_said_again_means_what_it_says_now(warehouses: Cloud) -> Non
     assert ask(warehouses, "snowflake", "insert into kept.public.numbers select 2", long) == "[(2,)]"
     other = ["create schema if not exists kept.other", "create or replace table kept.other.numbers as select 7 as n"]
     assert ask(warehouses, "snowflake", *other, "use schema kept.other", long) == "[(1,)]"
+    merge = (
+        "merge into kept.public.numbers as d using (select 3 as n) as s on d.n = s.n"
+        " when matched then update set n = 4 when not matched then insert (n) values (s.n)"
+    )
+    assert [ask(warehouses, "snowflake", merge) for _ in range(2)] == ["[(1, 0)]", "[(0, 1)]"]
+    every, wider = (
+        "select * from kept.public.numbers order by 1",
+        "alter table kept.public.numbers add column m integer",
+    )
+    assert ask(warehouses, "snowflake", every) == "[(1,), (2,), (4,)]"
+    assert ask(warehouses, "snowflake", wider, every) == "[(1, None), (2, None), (4, None)]"
+    gone = ask(warehouses, "snowflake", "drop table kept.public.numbers", f"try {every}")
+    assert "does not exist" in gone
+    again = ("create table kept.public.numbers as select 1 as n", "begin", f"try {wider} x", f"try {every}", every)
+    assert ask(warehouses, "snowflake", *again) == "[(1,)]"
 
 
 def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None:
