@@ -86,11 +86,12 @@ class Ui:
             return
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         header = "" if os.environ.get("NO_COLOR") else "bold"
         table = Table(
             *columns, title=title or None, title_justify="left", header_style=header, box=None, pad_edge=False
         )
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(Text(str(cell)) for cell in row))  # as it is: brackets in it are no markup
         Console().print(table)

@@ -114,7 +114,8 @@ def newest(topic: str, most: int, since_ms: int = 0, environment: Mapping[str, s
     topic : str
         A dead-letter topic.
     most : int
-        How many at most.
+        How many at most, of as many offsets of each partition: where producers are transactional or the topic is
+        compacted, not every offset is a message, and there are fewer.
     since_ms : int
         Those of this time and later, in milliseconds since 1970.
     environment : mapping

@@ -125,10 +125,13 @@ def remember_statements(cursor: Any) -> None:
     known: OrderedDict[tuple[Any, ...], list[Any]] = OrderedDict()
 
     def execute(self: Any, command: str, params: Any = None, *arguments: Any, **named: Any) -> Any:
-        key: tuple[Any, ...] = (command, self._conn.database, self._conn.schema)
-        if params or named.get("binding_params") or self._conn.variables._variables or len(command) > LONGEST:
+        here = self._conn
+        key: tuple[Any, ...] = (command, here.database, here.database_set, here.schema, here.schema_set)
+        if params or named.get("binding_params") or here.variables._variables or len(command) > LONGEST:
             key = ()
         if parts := known.get(key):
+            with contextlib.suppress(KeyError):  # another thread has just dropped it
+                known.move_to_end(key)
             return repeat(self, parts)
         self._parts = []
         done = original_execute(self, command, params, *arguments, **named)
@@ -181,8 +184,10 @@ def _same(text: str, **_: Any) -> str:
 
 def is_plain(parts: list[Any]) -> bool:
     """Tell whether a translation, in its parts, is good for the next time: nothing in it is of this time alone."""
-    if not parts or "merge_counts" in parts[-1].args:  # a merge is several parts
-        return bool(parts)
+    if not parts or transforms.SUCCESS_NOP in parts:  # what it does is done by translating it: `set`
+        return False
+    if "merge_counts" in parts[-1].args:  # a merge is several parts
+        return True
     return all(isinstance(part, PLAIN) and part.args.keys() <= part.arg_types.keys() for part in parts)
 
 

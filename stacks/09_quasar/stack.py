@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -508,7 +509,7 @@ class Quasar(BatchStack):
         command = [python, "-P", "-m", "jobs.dead_letters", self.dead_letters]
         command += ["--most", str(SHOWN), "--since-ms", str(since_ms)]
         rows = [
-            [line["reason"], line["message"], (line["value"] or "")[:40]]
+            [line["reason"], line["message"], json.dumps(line["value"] or "", ensure_ascii=False)[1:-1][:40]]
             for line in self.run_task(live, command, self._environment(live), "asking what was set aside")
             if line["event"] == "dead_letter"
         ]

@@ -154,6 +154,10 @@ def test_a_statement_said_again_means_what_it_says_now(warehouses: Cloud) -> Non
     assert "does not exist" in gone
     again = ("create table kept.public.numbers as select 1 as n", "begin", f"try {wider} x", f"try {every}", every)
     assert ask(warehouses, "snowflake", *again) == "[(1,)]"
+    assert [ask(warehouses, "snowflake", "set day = 7", "select $day") for _ in range(2)] == ["[(7,)]"] * 2
+    here = "select count(*) from numbers"
+    assert ask(warehouses, "snowflake", here) == "[(1,)]"
+    assert "does not have a current schema" in ask(warehouses, "snowflake", "use database kept", f"try {here}")
 
 
 def test_a_failure_within_a_transaction_ends_it_aloud(warehouses: Cloud) -> None:

@@ -120,6 +120,11 @@ def test_messages_of_ones_own_are_counted_and_the_broken_ones_told(store: Any, o
     ).fetchone()
     said = orrery.ok("run", STACK, "--data", str(file))
     assert "3 messages sent" in said and "the journal can't tell all" in said
+    shown = said.partition("Set aside meanwhile")[2].partition("Batch:")[0].splitlines()[2:]
+    assert [line.split()[0] for line in shown] == ["not_json"] and "not one flat JSON object" in shown[0], shown
+    file.write_text("")
+    refused = orrery.run("run", STACK, "--data", str(file))
+    assert refused.returncode == 1 and f"error: {file} is empty" in refused.stderr
     (after,) = store.execute(
         "SELECT sum(messages)::bigint FROM quasar.batch_malformed WHERE reason = 'not_json'"
     ).fetchone()

@@ -25,6 +25,14 @@ def test_a_table_in_a_pipe_is_unfolded_for_programs(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == f"name\tcount\n{'a' * 200}\t1\nb c\tNone\n"
 
 
+def test_a_table_in_a_terminal_shows_what_looks_like_markup(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    Ui().table(["message"], [["hello [/b]"], ["[hello]"]])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[1:]] == ["hello [/b]", "[hello]"]
+
+
 def test_a_step_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     with Ui().step("working") as show:
         show("on something")

@@ -73,7 +73,7 @@ def test_what_waits_is_forgotten_and_a_snapshot_awaited(
     beside = begun(cloud, "back", "-m", "nova.recover", **more)
     assert beside.stdout and any("warehouse_refuses" in line for line in beside.stdout)
     merge.communicate("\n", timeout=60)
-    said, _ = beside.communicate(timeout=60)
-    assert beside.returncode == 0 and "awaits_snapshot" in said and "Traceback" not in said, said
+    said = beside.stdout.read()
+    assert beside.wait(60) == 0 and "awaits_snapshot" in said and "Traceback" not in said, said
     code, said = run("-m", "nova.ask", ASK)
     assert json.loads(said.splitlines()[0])["rows"] == [[True, 12]], said

@@ -138,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     argparse.ArgumentParser(prog="nova.recover", description=(__doc__ or "").partition("\n")[0]).parse_args(arguments)
     from snowflake.connector.errors import Error
+    from snowflake.connector.vendored.requests.exceptions import RequestException  # an answer that broke off
 
     names = load.names()
     try:
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Merging stops first: a run that is killed in between leaves a pipeline that waits, not one that skips.
         _insist(MERGER, forget)
         _insist(ROLE, lambda store: land_from(store, offsets))
-    except (NotYet, source.SourceError, Error) as error:
+    except (NotYet, source.SourceError, Error, RequestException) as error:
         log("error", "failed", error=str(error))
         return 1
     log("info", "awaits_snapshot", partitions=len(offsets), slot_dropped=dropped, place_forgotten=place_forgotten)

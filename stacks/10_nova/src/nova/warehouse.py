@@ -107,7 +107,7 @@ def insist(work: Callable[[Warehouse], None], stopped: threading.Event, seconds:
 
     Raises
     ------
-    Error
+    Error or RequestException
         Snowflake's, when the time is over.
     """
     from snowflake.connector.errors import Error, ProgrammingError
