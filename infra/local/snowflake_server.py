@@ -184,7 +184,7 @@ def _same(text: str, **_: Any) -> str:
 
 def is_plain(parts: list[Any]) -> bool:
     """Tell whether a translation, in its parts, is good for the next time: nothing in it is of this time alone."""
-    if not parts or transforms.SUCCESS_NOP in parts:  # what it does is done by translating it: `set`
+    if not parts or any(part is transforms.SUCCESS_NOP for part in parts):  # `set` is done by translating it
         return False
     if "merge_counts" in parts[-1].args:  # a merge is several parts
         return True
