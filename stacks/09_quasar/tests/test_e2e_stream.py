@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from layers import Layers
 from quasar import generate
+from quasar.reconcile import reconcile
+from quasar.store import TAKE_TURN
 
 from tests.e2e.test_local_cloud import new_cloud
 from tests.support.local_aws import until
@@ -17,6 +21,7 @@ from tests.support.local_aws import until
 pytestmark = pytest.mark.e2e
 
 WINDOWS = "SELECT * FROM quasar.batch_windows ORDER BY window_start, kind"
+WAITING = "SELECT pid FROM pg_locks WHERE NOT granted"
 RECONCILED = (
     "SELECT window_start, kind, settled, difference, late, unexplained FROM quasar.reconciliation ORDER BY 1, 2"
 )
@@ -94,6 +99,33 @@ def test_a_killed_night_leaves_the_days_and_two_nights_at_once_or_a_day_again_ar
     assert done["days"] == days and done["manifests"] == 0
     assert layers.ask(WINDOWS) == twice, "what two nights wrote is what one does"
     assert layers.ask(RECONCILED) == reconciled
+
+
+def test_a_comparison_waits_for_another_and_for_a_night_that_writes(layers: Layers) -> None:
+    """Otherwise both write the same windows, or the days of a night that commits meanwhile count as compared."""
+    touch = "UPDATE quasar.batch_days SET computed_at = clock_timestamp() RETURNING 1"
+
+    def compared() -> dict[str, Any]:
+        with layers.store() as connection, connection.transaction():
+            return reconcile(connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        layers.ask(touch)
+        with layers.store() as first, first.transaction():
+            found = reconcile(first)
+            second = pool.submit(compared)
+            until(lambda: second.done() or layers.ask(WAITING) != [], 30, "the second waits")
+        assert second.result(30) == found
+        with layers.store() as night, night.transaction():
+            night.execute(TAKE_TURN)
+            night.execute(b"UPDATE quasar.batch_windows SET events = events + 1")
+            night.execute(touch.encode())
+            second = pool.submit(compared)
+            until(lambda: second.done() or layers.ask(WAITING) != [], 30, "the comparison waits")
+        assert second.result(30)["unexplained"] > 0, "it compares what the night wrote"
+    layers.ask("UPDATE quasar.batch_windows SET events = events - 1 RETURNING 1")
+    layers.ask(touch)
+    assert compared() == found
 
 
 def test_a_stream_is_stopped_while_its_store_is_away_and_loses_its_checkpoint(layers: Layers, tmp_path: Path) -> None:

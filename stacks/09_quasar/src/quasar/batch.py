@@ -32,7 +32,7 @@ from quasar.archive import EVENT, MALFORMED, Archive, Archived, Manifest
 from quasar.generate import DAY_MS, KINDS, MINUTE_MS
 from quasar.metrics import measure
 from quasar.reconcile import reconcile
-from quasar.store import Store
+from quasar.store import TAKE_TURN, Store
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -411,7 +411,7 @@ def write_once(connection: Connection, work: Work, windows: Sequence[Any], malfo
 
     A store that was killed while it committed may have done so: then all is there, and nothing is left to do.
     """
-    connection.execute("LOCK TABLE quasar.batch_days IN EXCLUSIVE MODE")
+    connection.execute(TAKE_TURN)
     row = connection.execute("SELECT count(*) FROM quasar.batch_manifests").fetchone()
     mine = "SELECT count(*) FROM quasar.batch_manifests WHERE manifest = ANY(%s)"
     there = connection.execute(mine, (list(work.manifests),)).fetchone()

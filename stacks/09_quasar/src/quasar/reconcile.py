@@ -13,7 +13,7 @@ from typing import Any
 from jobs.database import Connection
 from jobs.metrics import log
 from quasar.metrics import measure
-from quasar.store import Store
+from quasar.store import TAKE_TURN, Store
 
 # A window is settled when the speed layer can't add to it any more, or has read all that batch has. Where a stream that
 # lost its checkpoint has read everything of a window again, and all of it was late by then, what the one before it had
@@ -112,7 +112,7 @@ def reconcile(connection: Connection) -> dict[str, Any]:
     Parameters
     ----------
     connection : Connection
-        In a transaction.
+        In a transaction. Others that compare or write days wait until it ends.
 
     Returns
     -------
@@ -120,6 +120,7 @@ def reconcile(connection: Connection) -> dict[str, Any]:
         ``messages`` = ``loaded`` + ``duplicates`` + what ``malformed`` has by reason; ``unexplained`` counts settled
         windows whose difference is not made of late events alone, ``waiting`` those that can't be compared yet.
     """
+    connection.execute(TAKE_TURN)
     days = [row[0] for row in connection.execute(DAYS)]
     query = "DELETE FROM quasar.reconciliation WHERE (window_start AT TIME ZONE 'UTC')::date = ANY(%s::date[])"
     connection.execute(query, (days,))

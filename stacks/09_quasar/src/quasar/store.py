@@ -57,6 +57,10 @@ class Batch:
     late_before_ms: int
 
 
+# Nights may overlap (one is late, one by hand): what writes or compares days takes its turn. Readers never wait.
+TAKE_TURN = "LOCK TABLE quasar.batch_days IN EXCLUSIVE MODE"
+
+
 class Store:
     """A connection that comes back after the server was away.
 
