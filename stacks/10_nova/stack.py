@@ -260,6 +260,7 @@ class Nova(BatchStack):
                 "notification.enabled.channels": "sink",
                 "notification.sink.topic.name": f"{self.prefix}.notifications",
                 "poll.interval.ms": "50",
+                "skipped.operations": "none",  # a TRUNCATE must not pass unseen; by default it does
                 "tombstones.on.delete": "false",
                 "transforms": "plain",
                 "transforms.plain.type": "org.apache.kafka.connect.transforms.RegexRouter",

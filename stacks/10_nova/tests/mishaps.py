@@ -130,6 +130,31 @@ def an_end_is_a_dead_letter(topics: Topics) -> None:
     model.transaction(2)
 
 
+def a_table_is_truncated(topics: Topics) -> None:
+    """It tells of no row: what is committed behind it waits, until all is read again."""
+    model = topics.model
+    model.snapshot()
+    model.transaction(2)
+    model.transaction(2)
+    place = model.place
+    for key in [key for key in model.state if key[0] == "orders"]:
+        del model.state[key]
+    model.said.append(("orders", None, {"status": "UNREADABLE", "source": model._source("orders", "false", place)}))
+    model.place += 10
+    # Its topic is read before that of the ends, which the merge must not take for its place in the log.
+    topics.land(lambda said: said[0] != "transaction")
+    topics.land()
+    before = topics.store.number("select position from nova_core.progress")
+    assert before == model.commits[-1][0], "what was committed before it is merged"
+    model.transaction(3)
+    topics.land()
+    now = topics.store.number("select position from nova_core.progress")
+    assert now == before, "what comes after a table was truncated is merged"
+    model.place += 10
+    model.snapshot()
+    model.transaction(2)
+
+
 def read_again_late(topics: Topics) -> None:
     """A table got values without events, such as a new column's default, and is read again; the rows come when all else is merged."""
     model = topics.model
@@ -154,6 +179,7 @@ MISHAPS: dict[str, Callable[[Topics], None]] = {
         restored,
         one_table_is_read,
         an_end_is_a_dead_letter,
+        a_table_is_truncated,
         read_again_late,
     )
 }

@@ -42,6 +42,7 @@ MISHAPS = {
     "restored": ("or sent_ms < (select since_ms from nova_core.plan where kind = 'snapshot')", ""),
     "one_table_is_read": ("or (told.kafka_offset is null and known.source_table is not null)", ""),
     "read_again_late": ("and changes.position <= plan.until)", "and changes.position <= progress.position)"),
+    "a_table_is_truncated": ("+ record:source:pos::number(19, 0)\n            )\n        end,", ")\n        end,"),
     "an_end_is_a_dead_letter": ("transactions.tx like 'dead letter %' or", ""),
 }
 """What goes wrong at the source, and the mistake in the statements that it would show."""

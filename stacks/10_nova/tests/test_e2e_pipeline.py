@@ -103,10 +103,20 @@ def test_all_that_was_committed_is_there_once_and_whole_whatever_is_killed(
         cloud.up(SERVICES)
         shop.attend()
         shop.level()
-    shop.check()
+        shop.check()
+        empty(shop)
     (watched,) = [each for each in watch.events if each["event"] == "watched"]
     assert not watched["wrong"] and watched["positions"] > 2, watched
     shop.worker.remove(shop.name)
+
+
+def empty(shop: Shop) -> None:
+    """Truncate a table, which tells of no row: the merge waits there."""
+    shop.sql("truncate table payments")
+    until(lambda: [each["reason"] for each in letters(shop)][-1:] == ["truncated"], FAR_S, "it is set aside")
+    done = shop.run("nova.pipeline", "wait", "--seconds", "2", code=1)
+    assert "the source is at" in done[-1]["error"] and "dead letters" in done[-1]["error"]
+    assert shop.ask("select count(*) from nova_shop.payments")[0][0] > 0, "all is as it was before"
 
 
 def end(follower: Follower, what: str) -> None:
@@ -284,8 +294,13 @@ def test_a_message_that_does_not_fit_is_set_aside_and_its_transaction_waits_unti
     shop.check(history=False)
 
 
-def test_a_log_that_was_purged_is_told_and_a_snapshot_is_the_way_back(cloud: Cloud, follower: Follower) -> None:
+def test_an_emptied_table_and_a_purged_log_are_told_and_a_snapshot_is_the_way_back(
+    cloud: Cloud, follower: Follower
+) -> None:
     shop = follower.shop
+    shop.run("nova.workload", "run", "--seed", "13", "--changes", "30")
+    shop.level()
+    empty(shop)
     shop.connect(**HURRIED)
     shop.worker.stop(shop.name)
     shop.run("nova.workload", "run", "--seed", "11", "--changes", "60")

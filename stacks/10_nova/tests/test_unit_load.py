@@ -157,6 +157,8 @@ def test_a_partition_that_is_added_is_read(monkeypatch: pytest.MonkeyPatch) -> N
         (b'{"id": 1}', None, ""),
         (None, None, ""),
         (None, b"{}", "no_key"),
+        (None, b'{"op": "t", "source": {}}', "truncated"),
+        (None, b'{"op": "t"}', "no_key"),
         (b"\xff", b"{}", "key_not_utf8"),
         (b"{}", b'{"op": NaN}', "not_json"),
         (b"{}", b'{"op": "c", "op": "d"}', "not_json"),

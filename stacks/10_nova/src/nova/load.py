@@ -43,8 +43,10 @@ FILE_FORMAT = (
     "file_format = (type = csv field_optionally_enclosed_by = '\"' empty_field_as_null = true"
     " escape_unenclosed_field = none)"
 )
-UNREADABLE = json.dumps({"status": "UNREADABLE"})
-"""What is landed in the place of a border of a transaction that is a dead letter."""
+UNREADABLE = {"status": "UNREADABLE"}
+"""What is landed in the place of a dead letter that no transaction's count tells of: a border, or a ``TRUNCATE``."""
+TRUNCATED = "truncated"
+"""Why a message is a dead letter that says of a whole table that it was emptied."""
 Place = tuple[str, int]
 
 
@@ -152,13 +154,15 @@ def read(key: bytes | None, value: bytes | None, *, keyed: bool) -> tuple[str, s
         return "key_not_utf8", str(error), None
     if value is None:
         return "", "", None
-    if keyed and not text:
-        return "no_key", "a change needs its row's key: has the table lost its primary key?", None
     try:
         document = json.loads(value.decode(), parse_constant=_refuse, object_pairs_hook=_once_each)
         json.dumps(document, ensure_ascii=False).encode()  # half a character is none
     except ValueError as error:  # what is not UTF-8 too
         return "not_json", str(error), None
+    if keyed and isinstance(document, dict) and document.get("op") == "t" and isinstance(document.get("source"), dict):
+        return TRUNCATED, "TRUNCATE emptied the table, and tells of no row: only a new snapshot does", document
+    if keyed and not text:
+        return "no_key", "a change needs its row's key: has the table lost its primary key?", None
     return "", "", document
 
 
@@ -365,9 +369,12 @@ class Loader:
             if reason:
                 place = each.topic(), each.partition(), each.offset()
                 dead.append(DeadLetter(*place, reason, why, each.key(), each.value()))
-                if each.topic() == self.named.topic("transaction"):
-                    # Perhaps an end: the merge must know of it, and wait (sql/merge/02_transactions.sql).
-                    good.append(Message(*place, None, UNREADABLE, each.timestamp()[1]))
+                # The merge must know of it, and wait (sql/merge/02_transactions.sql).
+                if each.topic() == self.named.topic("transaction"):  # perhaps an end
+                    good.append(Message(*place, None, json.dumps(UNREADABLE), each.timestamp()[1]))
+                elif reason == TRUNCATED:  # where in the log, its source says
+                    held = {**UNREADABLE, "source": json.loads(each.value())["source"]}
+                    good.append(Message(*place, None, json.dumps(held), each.timestamp()[1]))
             else:
                 good.append(_message(each))
         self._set_aside(dead)

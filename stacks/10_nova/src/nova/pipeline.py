@@ -61,7 +61,8 @@ def wait(seconds: float) -> float:
             if time.monotonic() - started > seconds:
                 raise Failed(
                     f"after {seconds:.0f} s all is merged up to {reached}, but the source is at {wanted}:"
-                    " look at the connector's status, and at the lines of loader and merge"
+                    " look at the connector's status, at the lines of loader and merge, and at the dead letters, of"
+                    " which one may hold the merge"
                 )
             time.sleep(POLL_S)
 
