@@ -21,7 +21,7 @@ from typing import Any
 from jobs import java
 
 CORES = 2
-HEAP_MB = 1500
+HEAP_MB = {"batch": 1500, "streaming": 1000}
 LOG = Path(__file__).with_name("spark_log4j2.properties")
 EVERYWHERE = {
     "spark.sql.session.timeZone": "UTC",
@@ -32,6 +32,9 @@ STREAMING = {
     "spark.sql.adaptive.enabled": "false",  # replans each micro-batch, which has too little data to gain from it
     "spark.sql.streaming.minBatchesToRetain": "20",
 }
+# Over hours G1 would let the heap grow to its limit, and glibc keep what RocksDB gave back to it. The heap of a stream
+# has one size, and what is free outside of it goes back each minute; Java before 17.0.9 or so does not know how.
+STEADY = ("-XX:+IgnoreUnrecognizedVMOptions", "-XX:TrimNativeHeapInterval=60000")
 S3A_JARS = (
     "hadoop-aws",
     "aws-java-sdk-core",
@@ -49,6 +52,7 @@ def session(
     name: str,
     *,
     streaming: bool = False,
+    short: bool = False,
     folder: Path | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Any:
@@ -60,6 +64,9 @@ def session(
         The application's, as logs show it.
     streaming : bool
         The job runs micro-batches: no adaptive planning, a short history in the checkpoint.
+    short : bool
+        It ends within a minute or two: on this machine the JVM leaves out its second compiler, whose gain a short job
+        does not live to see.
     folder : Path, optional
         Where shuffles, temporary files and the warehouse lie on this machine; ``SPARK_FOLDER`` in the environment, or
         a temporary folder that ends with the process. Not used on EMR.
@@ -82,7 +89,7 @@ def session(
     if not submitted():
         there = _folder(folder)
         _prepare_process(there)
-        wanted |= local_settings(there)
+        wanted |= local_settings(there, streaming=streaming, short=short)
     builder = SparkSession.builder.appName(name)
     given = dict(settings or {})
     if "spark.jars" in wanted and "spark.jars" in given:  # S3A's settings need its jars
@@ -97,7 +104,9 @@ def submitted(environment: Mapping[str, str] = os.environ) -> bool:
     return "PYSPARK_GATEWAY_PORT" in environment
 
 
-def local_settings(folder: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def local_settings(
+    folder: Path, environment: Mapping[str, str] = os.environ, *, streaming: bool = False, short: bool = False
+) -> dict[str, str]:
     """Return the settings of a Spark on this machine: two cores, bounded memory, nothing that listens to others.
 
     Parameters
@@ -107,23 +116,28 @@ def local_settings(folder: Path, environment: Mapping[str, str] = os.environ) ->
     environment : mapping
         ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL``, and ``AWS_REGION``. S3A reads the credentials from the
         environment itself, so that no setting and no command line holds them.
+    streaming : bool
+        The JVM is to live long: its memory stays what it was in the beginning.
+    short : bool
+        It is to end soon: its second compiler is left out.
 
     Returns
     -------
     dict
         Spark's own names to values.
     """
+    steady = streaming and not short
+    heap_mb = HEAP_MB["streaming" if steady else "batch"]
+    options = ["-XX:+UseG1GC", "-Duser.timezone=UTC"]
+    options += [f"-Djava.io.tmpdir={folder / 'tmp'}", f"-Dlog4j2.configurationFile={LOG}"]
+    if short:
+        options.append("-XX:TieredStopAtLevel=1")
+    if steady:
+        options += [f"-Xms{heap_mb}m", *STEADY]
     settings = {
         "spark.master": f"local[{CORES}]",
-        "spark.driver.memory": f"{HEAP_MB}m",
-        "spark.driver.extraJavaOptions": " ".join(
-            [
-                "-XX:+UseG1GC",
-                "-Duser.timezone=UTC",
-                f"-Djava.io.tmpdir={folder / 'tmp'}",
-                f"-Dlog4j2.configurationFile={LOG}",
-            ]
-        ),
+        "spark.driver.memory": f"{heap_mb}m",
+        "spark.driver.extraJavaOptions": " ".join(options),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",

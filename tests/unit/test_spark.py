@@ -71,6 +71,16 @@ def test_the_way_to_s3_follows_the_environment(tmp_path: Path, monkeypatch: pyte
     assert "spark.hadoop.fs.s3a.endpoint" not in spark.local_settings(tmp_path, {}), "AWS's own, then"
 
 
+def test_a_stream_keeps_the_memory_it_began_with_and_what_is_short_compiles_once(tmp_path: Path) -> None:
+    def options(**kind: bool) -> str:
+        return spark.local_settings(tmp_path, {}, **kind)["spark.driver.extraJavaOptions"]
+
+    heap = spark.local_settings(tmp_path, {}, streaming=True)["spark.driver.memory"]
+    assert f"-Xms{heap} " in options(streaming=True) and "TrimNativeHeap" in options(streaming=True)
+    assert "TieredStopAtLevel=1" in options(streaming=True, short=True)
+    assert not any(each in options() for each in ("-Xms", "TrimNativeHeap", "TieredStop")), "a job's ends with it"
+
+
 class Builder:
     """What `session` asks of pyspark's builder."""
 

@@ -26,7 +26,7 @@ def main() -> int:
         log("error", "failed", error=f"{error.args[0]} is not set")
         return 1
     try:
-        session = spark.session("quasar", streaming=True, settings=speed.SPARK)
+        session = spark.session("quasar", streaming=True, short=True, settings=speed.SPARK)
         speed.Speed(settings, session, store).run(until_caught_up=True)
         archive = Archive(boto3.client("s3"), settings.bucket, scheme=settings.scheme)
         done = batch.run(session, archive, store)
